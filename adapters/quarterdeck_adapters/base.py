@@ -1,0 +1,30 @@
+"""What every adapter is given when it is made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+from quarterdeck_config.merge import Candidate
+from quarterdeck_config.schema import Config, SecretRef
+from quarterdeck_config.schema import Source as SourceConfig
+
+__all__ = ["Candidate", "Context", "Discover", "SourceConfig"]
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """The outside of an adapter: how to resolve a secret at the moment of use, the environment, the clock.
+
+    `secret` may block on a helper program for up to 10 s, so adapters call it off the loop. `project` is the folder
+    the deck was started in. `others` are the sources found so far, for adapters that discover by them.
+    """
+
+    secret: Callable[[SecretRef], str]
+    env: Mapping[str, str]
+    config: Config
+    project: str
+    now: Callable[[], float] = time.time
+
+
+Discover = Callable[[Context], Awaitable[Sequence[Candidate]]]

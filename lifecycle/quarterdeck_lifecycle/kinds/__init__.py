@@ -1,0 +1,30 @@
+"""The kinds of records, a module for each pane."""
+
+from quarterdeck_lifecycle.kinds.containers import Container, Image, Network, Stats, Tag, Volume
+from quarterdeck_lifecycle.kinds.metrics import Alert, Gpu, Host, MonitorTarget, Rule, Series
+from quarterdeck_lifecycle.kinds.models import Endpoint, ModelVersion, RegisteredModel, TrainingRun
+from quarterdeck_lifecycle.kinds.pipelines import Job, PullRequest, Run
+from quarterdeck_lifecycle.kinds.repositories import Repository
+
+__all__ = [
+    "Alert",
+    "Container",
+    "Endpoint",
+    "Gpu",
+    "Host",
+    "Image",
+    "Job",
+    "ModelVersion",
+    "MonitorTarget",
+    "Network",
+    "PullRequest",
+    "RegisteredModel",
+    "Repository",
+    "Rule",
+    "Run",
+    "Series",
+    "Stats",
+    "Tag",
+    "TrainingRun",
+    "Volume",
+]

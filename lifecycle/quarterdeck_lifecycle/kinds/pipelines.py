@@ -1,0 +1,64 @@
+"""What the pipelines pane shows."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from quarterdeck_lifecycle.records import Record
+
+
+class PullRequest(Record, frozen=True, kw_only=True):
+    """A change request of a forge. `checks` counts by outcome, as in `{"passed": 8, "failed": 1, "running": 0}`."""
+
+    kind: ClassVar[str] = "pull_request"
+    pane: ClassVar[str] = "pipelines"
+
+    number: int
+    repository: str
+    title: str
+    author: str = ""
+    branch: str = ""
+    base: str = ""
+    head: str = ""
+    draft: bool = False
+    mergeable: str = ""
+    review: str = ""
+    checks: dict[str, int] = {}
+    created_at: float | None = None
+
+
+class Run(Record, frozen=True, kw_only=True):
+    """One run of a pipeline. `duration_s` counts what has passed so far while it runs; `median_s` of past runs."""
+
+    kind: ClassVar[str] = "run"
+    pane: ClassVar[str] = "pipelines"
+    watched: ClassVar[tuple[str, ...]] = ("state",)
+
+    system: str
+    repository: str
+    number: str
+    workflow: str = ""
+    branch: str = ""
+    head: str = ""
+    event: str = ""
+    actor: str = ""
+    attempt: int = 1
+    where: str = ""
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    duration_s: float | None = None
+    median_s: float | None = None
+
+
+class Job(Record, frozen=True, kw_only=True):
+    """A job of a run, with its steps as (name, state, status, seconds)."""
+
+    kind: ClassVar[str] = "job"
+    pane: ClassVar[str] = "pipelines"
+
+    run: str
+    steps: tuple[tuple[str, str, str, float | None], ...] = ()
+    started_at: float | None = None
+    finished_at: float | None = None
+    runner: str = ""
