@@ -83,7 +83,7 @@ def apply_sgr(state: Sgr, parameters: str) -> Sgr:
             continue
         code = _number(item or "0")
         if code in (38, 48, 58):
-            colour, used = _extended(items[at : at + 4])
+            colour, used = _extended(items[at:])
             at += used
             state = _coloured(state, code, colour)
         else:
@@ -114,7 +114,7 @@ def _apply_code(state: Sgr, code: int) -> Sgr:
 
 
 def _apply_colon(state: Sgr, parts: list[str]) -> Sgr:
-    """The ISO 8613-6 form: ``38:5:208``, ``38:2::170:187:204`` (with a colour space), ``4:3`` (a wavy line)."""
+    """The ISO 8613-6 form: ``38:5:208``, ``38:2::170:187:204`` (with a colour space), ``4:3`` (wavy)."""
     code = _number(parts[0])
     if code == 4:
         return _apply_code(state, 24 if parts[1] == "0" else 4)
@@ -127,7 +127,7 @@ def _apply_colon(state: Sgr, parts: list[str]) -> Sgr:
 
 
 def _extended(items: list[str]) -> tuple[str, int]:
-    """The colour that ``5;N`` or ``2;R;G;B`` names (empty if malformed) and how many items it takes."""
+    """The colour that ``5;N`` or ``2;R;G;B`` names (else empty) and how many items that takes."""
     mode = items[0] if items else ""
     if mode == "5":
         index = _number(items[1]) if len(items) > 1 else -1
@@ -136,7 +136,7 @@ def _extended(items: list[str]) -> tuple[str, int]:
         rgb = [_number(item or "0") for item in items[1:4]]
         valid = len(rgb) == 3 and all(0 <= value <= 255 for value in rgb)
         return ("#{:02x}{:02x}{:02x}".format(*rgb) if valid else ""), 4
-    return "", 1
+    return "", len(items)
 
 
 def _coloured(state: Sgr, code: int, colour: str) -> Sgr:
