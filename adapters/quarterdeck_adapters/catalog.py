@@ -13,10 +13,10 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import msgspec
-from quarterdeck_lifecycle.errors import ToolMissing, Unsupported
-from quarterdeck_lifecycle.ports import Source
 
 from quarterdeck_adapters.base import Context, Discover, SourceConfig
+from quarterdeck_lifecycle.errors import ToolMissing, Unsupported
+from quarterdeck_lifecycle.ports import Source
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
+
+from quarterdeck_adapters.blocking import call
 from quarterdeck_lifecycle.errors import (
     AuthFailed,
     Conflict,
@@ -27,8 +29,6 @@ from quarterdeck_lifecycle.errors import (
 )
 from quarterdeck_lifecycle.permit import require
 from quarterdeck_lifecycle.ports import Budget
-
-from quarterdeck_adapters.blocking import call
 
 if TYPE_CHECKING:
     import httpx
@@ -249,7 +249,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         deadline: float | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """An answer whose body is read by the caller. Follows up to five redirects of reads; raises QuarterdeckError."""
+        """An answer whose body the caller reads. Follows up to five redirects of reads. Raises QuarterdeckError."""
         import httpx
 
         url = path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path.lstrip('/')}"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
+
 from quarterdeck_lifecycle.errors import Timeout, ToolMissing, Unavailable
 
 

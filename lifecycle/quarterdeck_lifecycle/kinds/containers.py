@@ -52,6 +52,7 @@ class Image(Record, frozen=True, kw_only=True):
     kind: ClassVar[str] = "image"
     pane: ClassVar[str] = "containers"
     watched: ClassVar[tuple[str, ...]] = ()
+    announced: ClassVar[bool] = False
 
     tags: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
@@ -67,6 +68,7 @@ class Volume(Record, frozen=True, kw_only=True):
     kind: ClassVar[str] = "volume"
     pane: ClassVar[str] = "containers"
     watched: ClassVar[tuple[str, ...]] = ()
+    announced: ClassVar[bool] = False
 
     driver: str = ""
     mountpoint: str = ""
@@ -81,6 +83,7 @@ class Network(Record, frozen=True, kw_only=True):
     kind: ClassVar[str] = "network"
     pane: ClassVar[str] = "containers"
     watched: ClassVar[tuple[str, ...]] = ()
+    announced: ClassVar[bool] = False
 
     driver: str = ""
     scope: str = ""

@@ -13,6 +13,7 @@ class Series(Record, frozen=True, kw_only=True):
     kind: ClassVar[str] = "series"
     pane: ClassVar[str] = "metrics"
     watched: ClassVar[tuple[str, ...]] = ()
+    announced: ClassVar[bool] = False
 
     label: str = ""
     unit: str = ""
@@ -73,6 +74,7 @@ class Host(Record, frozen=True, kw_only=True):
     kind: ClassVar[str] = "host"
     pane: ClassVar[str] = "metrics"
     watched: ClassVar[tuple[str, ...]] = ()
+    announced: ClassVar[bool] = False
 
     cpu_percent: float | None = None
     cores: int | None = None
@@ -93,6 +95,7 @@ class Gpu(Record, frozen=True, kw_only=True):
     kind: ClassVar[str] = "gpu"
     pane: ClassVar[str] = "metrics"
     watched: ClassVar[tuple[str, ...]] = ()
+    announced: ClassVar[bool] = False
 
     use_percent: float | None = None
     memory: int | None = None

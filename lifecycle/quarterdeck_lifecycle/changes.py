@@ -1,0 +1,87 @@
+"""Changes: what differs between two snapshots of a source and matters to people."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+from quarterdeck_lifecycle.changelog import ChangeRow
+from quarterdeck_lifecycle.feed import Snapshot
+from quarterdeck_lifecycle.records import Record, Ref, State
+
+By = Callable[[Ref, float], tuple[Literal["us", "outside"], str, str]]
+LABEL_NOISE = ("com.docker.compose.config-hash", "com.docker.compose.image", "com.docker.compose.version")
+
+
+def diff(old: Snapshot, new: Snapshot, *, at: float, by: By) -> list[ChangeRow]:
+    """The changes between two good snapshots of one feed.
+
+    The first good snapshot is the ground to compare with and yields none. Rows that left are only believed when the
+    new listing is whole: a page that was cut is not a removal.
+    """
+    if old.fetched_at is None or new.state is not State.FRESH or old.rows is new.rows:
+        return []
+    before = {row.ref: row for row in old.rows}
+    after = {row.ref: row for row in new.rows}
+    whole = not (old.partial or new.partial) and all(s.total in (None, len(s.rows)) for s in (old, new))
+    found: list[ChangeRow] = []
+    for ref, row in after.items():
+        known = before.get(ref)
+        if known is row:
+            continue
+        if known is None:
+            if row.announced and not (old.partial or new.partial):
+                found.append(_change(new, row, "new", "", _summary(row), at, by))
+            continue
+        for field in row.watched:
+            was, now = getattr(known, field), getattr(row, field)
+            if was != now:
+                found.extend(
+                    _change(new, row, what, one, two, at, by) for what, one, two in _pairs(field, was, now)
+                )
+    if whole:
+        found.extend(
+            _change(new, row, "gone", _summary(row), "", at, by)
+            for ref, row in before.items()
+            if ref not in after and row.announced
+        )
+    return found
+
+
+def _pairs(field: str, was: Any, now: Any) -> Iterator[tuple[str, str, str]]:
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        for key in sorted(set(was) | set(now)):
+            if was.get(key) != now.get(key) and key not in LABEL_NOISE:
+                yield f"{field.rstrip('s')} {key}", str(was.get(key, "")), str(now.get(key, ""))
+    else:
+        yield field, "" if was is None else str(was), "" if now is None else str(now)
+
+
+def _summary(row: Record) -> str:
+    for field in ("digest", "image", "head", "title", "version"):
+        value = getattr(row, field, "")
+        if value:
+            return str(value)
+    return row.state
+
+
+def _change(snap: Snapshot, row: Record, what: str, before: str, after: str, at: float, by: By) -> ChangeRow:
+    who, op, actor = by(row.ref, at)
+    seen = f"{row.ref}\0{what}\0{before}\0{after}\0{int(row.updated_at or at)}"
+    return ChangeRow(
+        id=hashlib.sha256(seen.encode("utf-8", "surrogateescape")).hexdigest()[:32],
+        at=at,
+        source=snap.source,
+        system=snap.system,
+        kind=row.kind,
+        ref=str(row.ref),
+        name=row.name,
+        environment=row.environment or snap.environment,
+        what=what,
+        before=before,
+        after=after,
+        by=who,
+        op=op,
+        actor=actor,
+    )

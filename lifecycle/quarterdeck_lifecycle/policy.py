@@ -1,0 +1,105 @@
+"""Who may write where, now: read-only starts, windows opened with a reason, and how a verb is confirmed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
+
+from quarterdeck_lifecycle.verbs import Risk, Verb, VerbKind
+
+WINDOW_S = 600.0
+_LIVE = re.compile(r"(?<![a-z])(prod|production|live)(?![a-z])", re.IGNORECASE)
+
+Confirm = Literal["none", "key", "typed"]
+
+
+def looks_live(*names: str) -> bool:
+    """Whether one of the names looks like a place where real traffic is."""
+    return any(_LIVE.search(name) for name in names)
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a source may be written to. `until` ends a window (seconds of the policy's clock)."""
+
+    open: bool
+    why: str = ""
+    until: float | None = None
+    reason: str = ""
+
+
+class Policy:
+    """Decides, and remembers the windows that were opened.
+
+    A source that is not on this machine, or whose name or environment looks live or is protected, starts read-only;
+    `open_for` opens one for ten minutes. `read_only` shuts all, for good.
+    """
+
+    def __init__(
+        self,
+        *,
+        read_only: bool = False,
+        protected: Callable[[str], bool] = lambda _environment: False,
+        local: Callable[[str], bool] = lambda _source: True,
+        closed: Mapping[str, str] | None = None,
+        environment: Callable[[str], str] = lambda _source: "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.read_only = read_only
+        self._protected = protected
+        self._local = local
+        self._closed = dict(closed or {})
+        self._environment = environment
+        self._clock = clock
+        self._windows: dict[str, tuple[float, str]] = {}
+
+    def access(self, source: str) -> Access:
+        """Whether `source` is open for writing, and why not."""
+        if self.read_only:
+            return Access(open=False, why="the deck was started with --read-only")
+        if source in self._closed:
+            return Access(open=False, why=self._closed[source])
+        window = self._windows.get(source)
+        if window is not None:
+            until, reason = window
+            if self._clock() < until:
+                return Access(open=True, until=until, reason=reason)
+            del self._windows[source]
+        environment = self._environment(source)
+        if looks_live(source, environment):
+            return Access(open=False, why=f"{environment or source} looks live: W opens it for 10 min")
+        if self._protected(environment):
+            return Access(open=False, why=f"{environment} is protected: W opens it for 10 min")
+        if not self._local(source):
+            return Access(open=False, why=f"{source} is not on this machine: W opens it for 10 min")
+        return Access(open=True)
+
+    def open_for(self, source: str, reason: str, seconds: float = WINDOW_S) -> Access:
+        """Open a window. Raises ValueError without a reason; `--read-only` and closed sources stay shut."""
+        if not reason.strip():
+            raise ValueError("a reason is required")
+        if not self.read_only and source not in self._closed:
+            self._windows[source] = (self._clock() + seconds, reason.strip())
+        return self.access(source)
+
+    def shut(self, source: str) -> None:
+        """End a window."""
+        self._windows.pop(source, None)
+
+    def windows(self) -> dict[str, float]:
+        """Open windows with the seconds left of each."""
+        now = self._clock()
+        return {name: until - now for name, (until, _) in self._windows.items() if until > now}
+
+    def confirmation(self, verb: Verb, environment: str, *, count: int = 1) -> Confirm:
+        """Harmless at once; disruptive asks once; protected, live, irreversible or many has it typed."""
+        if verb.kind is not VerbKind.MUTATION or verb.risk is Risk.HARMLESS:
+            return "none"
+        if verb.risk is Risk.DANGEROUS or count > 1:
+            return "typed"
+        if self._protected(environment) or looks_live(environment):
+            return "typed"
+        return "key"
