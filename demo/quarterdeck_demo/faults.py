@@ -79,9 +79,7 @@ class Html(Replacing, tag="html"):
     code: int = 200
 
     def made(self) -> Response:
-        page = (
-            b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to continue</body></html>"
-        )
+        page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to continue</body></html>"
         return Response(self.code, {"Content-Type": "text/html; charset=utf-8"}, page)
 
 
@@ -148,7 +146,7 @@ class ClockSkew(Fault, tag="clock-skew"):
 
 
 class Hostile(Fault, tag="hostile"):
-    """Hostile strings before each string value of a JSON (or JSON lines) answer, or as lines of plain text."""
+    """Hostile strings before each string value of JSON (or JSON lines), or as lines of plain text."""
 
     strings: tuple[str, ...] = HOSTILE
     everything: bool = False
@@ -156,24 +154,10 @@ class Hostile(Fault, tag="hostile"):
 
     async def apply(self, struck: Struck) -> Response:
         change = struck.memory.setdefault("change", in_turn(self.strings))
-        return mangle.hostile(
-            struck.response, change, self.strings, everything=self.everything, keep=self.keep
-        )
+        return mangle.hostile(struck.response, change, self.strings, everything=self.everything, keep=self.keep)
 
 
-AnyFault = (
-    Status
-    | BlackHole
-    | Reset
-    | Html
-    | Huge
-    | Drip
-    | Truncate
-    | DuplicatePages
-    | TokenLoop
-    | ClockSkew
-    | Hostile
-)
+AnyFault = Status | BlackHole | Reset | Html | Huge | Drip | Truncate | DuplicatePages | TokenLoop | ClockSkew | Hostile
 
 
 class Rule(msgspec.Struct, kw_only=True):
@@ -229,7 +213,7 @@ class Faults:
         return response
 
     async def control(self, request: Request) -> Response:
-        """GET lists the rules, POST adds `{"fault": {"fault": "status", "code": 503}, "path": ...}`, DELETE clears."""
+        """GET lists the rules, POST adds one (`{"fault": {"fault": "reset"}}`), DELETE clears them."""
         if request.method == "DELETE":
             self.clear()
         elif request.method == "POST":

@@ -39,9 +39,7 @@ IDENTIFIERS = re.compile(
 """Keys whose values name things: left alone unless `everything` is asked for."""
 
 
-def rewrite(
-    document: Any, change: Callable[[str], str], *, everything: bool = False, keep: Iterable[str] = ()
-) -> Any:
+def rewrite(document: Any, change: Callable[[str], str], *, everything: bool = False, keep: Iterable[str] = ()) -> Any:
     """A copy of a JSON document with `change` applied to its string values.
 
     Values under a key that `IDENTIFIERS` or `keep` name stay, and so does all beneath it when it is a list of

@@ -65,9 +65,7 @@ def overlap(response: Response, path: str, memory: dict[str, Any]) -> Response:
         _replace(response, before + page)
     elif isinstance(page, dict) and isinstance(before, dict):
         merged = {
-            key: before[key] + value
-            if isinstance(value, list) and isinstance(before.get(key), list)
-            else value
+            key: before[key] + value if isinstance(value, list) and isinstance(before.get(key), list) else value
             for key, value in page.items()
         }
         _replace(response, merged)

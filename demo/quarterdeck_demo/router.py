@@ -13,7 +13,7 @@ async def _no_such_route(request: Request) -> Response:
 
 
 class Router:
-    """Patterns as `/repos/{owner}/{repo}`; a `{name*}` parameter may hold slashes; the first that fits wins."""
+    """Patterns as `/repos/{owner}/{repo}`; `{name*}` may hold slashes; the first that fits wins."""
 
     def __init__(self, not_found: Handler = _no_such_route) -> None:
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []

@@ -111,9 +111,7 @@ class Server:
         except h11.RemoteProtocolError as error:
             with contextlib.suppress(h11.LocalProtocolError, OSError):
                 body = str(error).encode()
-                await self._send(
-                    conn, reader, writer, Response(error.error_status_hint, {}, body), head=False
-                )
+                await self._send(conn, reader, writer, Response(error.error_status_hint, {}, body), head=False)
         except TooLarge:
             with contextlib.suppress(h11.LocalProtocolError, OSError):
                 response = json_response({"message": "request body too large"}, 413)
@@ -199,10 +197,7 @@ class Server:
             response.set_header("Content-Length", str(len(body)))
         event = h11.Response(
             status_code=response.status,
-            headers=[
-                (name.encode(), value.encode("latin-1", "replace"))
-                for name, value in response.headers.items()
-            ],
+            headers=[(name.encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()],
         )
         writer.write(conn.send(event) or b"")
         if isinstance(body, bytes):
@@ -221,9 +216,7 @@ class Server:
         return conn.our_state is h11.DONE and conn.their_state is h11.DONE
 
 
-async def _stream(
-    conn: h11.Connection, reader: StreamReader, writer: StreamWriter, response: Response
-) -> bool:
+async def _stream(conn: h11.Connection, reader: StreamReader, writer: StreamWriter, response: Response) -> bool:
     """Send an iterator body; stops, and says False, as soon as the client has gone."""
     assert not isinstance(response.body, bytes)
 
