@@ -104,7 +104,7 @@ mlflow_server() {
     "$python" -m venv "$MLFLOW_HOME"
     # uv reads no pip configuration (index, certificates): where it cannot install, pip may.
     if ! { [ -x .venv/bin/uv ] && .venv/bin/uv pip install -q --python "$MLFLOW_HOME/bin/python" \
-        --require-hashes -r "$MLFLOW_LOCK"; }; then
+        --compile-bytecode --require-hashes -r "$MLFLOW_LOCK"; }; then
         "$MLFLOW_HOME/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$MLFLOW_LOCK"
     fi
     printf '%s\n' "$wanted" >"$stamp"
