@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from quarterdeck_lifecycle.changelog import ChangeRow
@@ -71,7 +72,7 @@ def _change(snap: Snapshot, row: Record, what: str, before: str, after: str, at:
     seen = f"{row.ref}\0{what}\0{before}\0{after}\0{int(row.updated_at or at)}"
     return ChangeRow(
         id=hashlib.sha256(seen.encode("utf-8", "surrogateescape")).hexdigest()[:32],
-        at=at,
+        at=datetime.fromtimestamp(at, UTC),
         source=snap.source,
         system=snap.system,
         kind=row.kind,

@@ -1,0 +1,192 @@
+"""The way of a mutation: previewed, permitted, journalled, executed once, verified by reading back.
+
+Nothing here knows a system or a screen; the screens and the command line both come through this door.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Literal, TypeVar
+
+import msgspec
+
+from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Refused, Timeout, Unsupported
+from quarterdeck_lifecycle.hub import Hub
+from quarterdeck_lifecycle.ledger import Entry, Ledger, Phase, op_id
+from quarterdeck_lifecycle.permit import permit
+from quarterdeck_lifecycle.policy import Confirm, Policy
+from quarterdeck_lifecycle.ports import Action, Acts, Outcome, Preview
+from quarterdeck_lifecycle.records import Record, Ref
+from quarterdeck_lifecycle.state import StateError
+from quarterdeck_lifecycle.verbs import Registry, Verb
+
+READ_DEADLINE_S = 30.0
+WRITE_DEADLINE_S = 120.0
+OURS_S = 60.0
+T = TypeVar("T")
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """How a verb ended. `unknown` means sent, and the read-back could not tell."""
+
+    op: str
+    verb: str
+    ref: Ref
+    result: Literal["SUCCEEDED", "FAILED", "UNKNOWN", "REFUSED"]
+    message: str
+    error: QuarterdeckError | None = None
+
+
+class Operator:
+    """Carries out verbs for one person at one deck."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        registry: Registry,
+        policy: Policy,
+        ledger: Ledger,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.hub = hub
+        self.registry = registry
+        self.policy = policy
+        self.ledger = ledger
+        self.last: Preview | None = None
+        self._now = now
+        self._ours: dict[Ref, tuple[float, str]] = {}
+
+    def by(self, ref: Ref, at: float) -> tuple[Literal["us", "outside"], str, str]:
+        """Whether a change seen now is of our making, and by which operation."""
+        known = self._ours.get(ref)
+        if known is not None and at - known[0] <= OURS_S:
+            return "us", known[1], str(self.ledger.actor)
+        return "outside", "", ""
+
+    def environment(self, ref: Ref, record: Record | None) -> str:
+        """The environment a verb on this ref acts in."""
+        source = self.hub.sources.get(ref.source)
+        return (record.environment if record else "") or (source.environment if source else "")
+
+    def action(self, verb: Verb, ref: Ref) -> Action:
+        """The source's action for a verb. Raises NotFound, Unsupported."""
+        source = self.hub.sources.get(ref.source)
+        if source is None:
+            raise NotFound(f"no source is named {ref.source}", mend="see `quarterdeck doctor`")
+        if not isinstance(source, Acts) or verb.id not in source.actions:
+            raise Unsupported(f"{source.system} cannot {verb.title}", source=source.name)
+        return source.actions[verb.id]
+
+    def why_not(self, verb: Verb, ref: Ref, record: Record | None) -> str | None:
+        """The reason a verb is greyed on a row, or None when it may be tried."""
+        try:
+            action = self.action(verb, ref)
+        except QuarterdeckError as error:
+            return error.what
+        access = self.policy.access(ref.source)
+        if not access.open:
+            return access.why
+        if record is None:
+            return None if ref.kind in ("source", "project") else "it is gone"
+        return action.permitted(record)
+
+    def confirmation(self, verb: Verb, ref: Ref, record: Record | None, count: int = 1) -> Confirm:
+        """How the operator confirms this verb here."""
+        return self.policy.confirmation(verb, self.environment(ref, record), count=count)
+
+    async def preview(self, verb: Verb, ref: Ref, args: Mapping[str, str]) -> Preview:
+        """What the verb would send. A refusal or a failure to read is in the ledger too."""
+        try:
+            action = self.action(verb, ref)
+            for argument in verb.args:
+                if argument.required and not args.get(argument.name):
+                    raise Refused(f"{verb.id} needs {argument.name}", source=ref.source, mend=argument.prompt)
+                if argument.choices and args.get(argument.name, argument.choices[0]) not in argument.choices:
+                    raise Refused(f"{argument.name} is one of {', '.join(argument.choices)}", source=ref.source)
+            return await self._bounded(action.preview(ref, dict(args)), READ_DEADLINE_S, f"preview of {verb.title}", ref)
+        except QuarterdeckError as error:
+            await self._note(verb, ref, "refused", error)
+            raise
+
+    async def perform(self, preview: Preview, *, why: str = "", op: str = "") -> Result:
+        """Carry a confirmed preview out, once. Never raises QuarterdeckError: the result says what happened."""
+        verb = self.registry.get(preview.verb)
+        if verb is None:
+            raise ValueError(f"unknown verb {preview.verb}")
+        ref, op = preview.ref, op or op_id()
+        entry = Entry(
+            op=op, action=verb.id, phase="intent", ref=str(ref), before=preview.before, after=preview.after, why=why,
+            step=verb.title,
+        )  # fmt: skip
+        try:
+            action = self.action(verb, ref)
+            access = self.policy.access(ref.source)
+            if not access.open:
+                raise Refused(f"{verb.title} was not sent", source=ref.source, why=access.why)
+            await self._append(entry)
+        except QuarterdeckError as error:
+            await self._note(verb, ref, "refused", error, op=op)
+            return Result(op=op, verb=verb.id, ref=ref, result="REFUSED", message=str(error), error=error)
+        self._ours[ref] = (self._now(), op)
+        result = await self._carry_out(action, preview, op, verb)
+        self._ours[ref] = (self._now(), op)
+        if result.result == "SUCCEEDED" and preview.inverse is not None:
+            self.last = preview
+        try:
+            await self._append(replace(entry, phase="outcome", result=f"{result.result}: {result.message}"))
+        except Refused as error:
+            result = msgspec.structs.replace(result, message=f"{result.message}; not in the ledger: {error.why}")
+        self.hub.poke(ref.source)
+        return result
+
+    async def _carry_out(self, action: Action, preview: Preview, op: str, verb: Verb) -> Result:
+        def ended(result: Literal["SUCCEEDED", "FAILED", "UNKNOWN"], message: str, error: QuarterdeckError | None = None) -> Result:  # noqa: E501
+            return Result(op=op, verb=verb.id, ref=preview.ref, result=result, message=message, error=error)
+
+        said, timeout = "", None
+        with permit(preview.ref.source), self.hub.busy.work(f"verb {verb.id}"):
+            try:
+                said = await self._bounded(action.execute(preview), WRITE_DEADLINE_S, verb.title, preview.ref)
+            except Timeout as error:
+                timeout = error
+            except QuarterdeckError as error:
+                return ended("FAILED", str(error), error)
+        with self.hub.busy.work(f"verify {verb.id}"):
+            try:
+                seen: Outcome = await self._bounded(
+                    action.verify(preview), READ_DEADLINE_S, f"reading back {verb.title}", preview.ref
+                )
+            except QuarterdeckError as error:
+                return ended("UNKNOWN", f"sent, but it could not be read back: {error}", error)
+        if seen.verified:
+            return ended("SUCCEEDED", seen.message)
+        if timeout is not None:
+            return ended("UNKNOWN", f"{timeout}; read back: {seen.message}", timeout)
+        return ended("FAILED", f"{seen.message}{f' ({said})' if said else ''}")
+
+    async def _bounded(self, work: Awaitable[T], deadline: float, what: str, ref: Ref) -> T:
+        try:
+            async with asyncio.timeout(deadline):
+                return await work
+        except TimeoutError as error:
+            raise Timeout(what, source=ref.source, why=f"no answer within {deadline:g} s") from error
+
+    async def _append(self, entry: Entry) -> None:
+        try:
+            await self.ledger.append(entry)
+        except StateError as error:
+            raise Refused("the ledger cannot be written, so nothing was sent", why=str(error)) from error
+
+    async def _note(self, verb: Verb, ref: Ref, phase: Phase, error: QuarterdeckError, op: str = "") -> None:
+        entry = Entry(
+            op=op or op_id(), action=verb.id, phase=phase, ref=str(ref), step=verb.title, why=str(error),
+            result=error.word,
+        )  # fmt: skip
+        try:
+            await self.ledger.append(entry)
+        except StateError:
+            return
