@@ -1,0 +1,72 @@
+"""The schema of state.db, as steps that only go forward: step N takes user_version from N to N + 1.
+
+A step that was released never changes; what comes later is a new step.
+"""
+
+GENESIS = "0" * 64
+"""What stands for the hash before the ledger's first row."""
+
+_LEDGER = (
+    """
+    CREATE TABLE ledger (
+        seq INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        op TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        "from" TEXT NOT NULL,
+        host TEXT NOT NULL,
+        action TEXT NOT NULL,
+        ref TEXT NOT NULL,
+        before TEXT NOT NULL,
+        after TEXT NOT NULL,
+        why TEXT NOT NULL,
+        step TEXT NOT NULL,
+        phase TEXT NOT NULL CHECK (phase IN ('intent', 'outcome', 'refused', 'note')),
+        result TEXT NOT NULL,
+        prev TEXT NOT NULL,
+        hash TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX ledger_op ON ledger (op, phase)",
+    "CREATE INDEX ledger_intents ON ledger (seq) WHERE phase = 'intent'",
+    """
+    CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
+    """,
+    """
+    CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
+    """,
+    # INSERT OR REPLACE deletes without a delete trigger, so the place in the chain is checked too.
+    """
+    CREATE TRIGGER ledger_in_order BEFORE INSERT ON ledger
+    WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM ledger)
+        OR NEW.prev <> coalesce((SELECT hash FROM ledger ORDER BY seq DESC LIMIT 1), hex(zeroblob(32)))
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
+    """,
+)
+
+_CHANGES = (
+    """
+    CREATE TABLE changes (
+        id TEXT PRIMARY KEY,
+        at TEXT NOT NULL,
+        source TEXT NOT NULL,
+        system TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        ref TEXT NOT NULL,
+        name TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        what TEXT NOT NULL,
+        before TEXT NOT NULL,
+        after TEXT NOT NULL,
+        by TEXT NOT NULL CHECK (by IN ('us', 'outside')),
+        op TEXT NOT NULL,
+        actor TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX changes_at ON changes (at, id)",
+    "CREATE INDEX changes_ref ON changes (ref, at)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_LEDGER, *_CHANGES),)
