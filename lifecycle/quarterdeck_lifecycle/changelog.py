@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -149,21 +149,20 @@ class ChangeLog:
 
         return await self._db.run(work)
 
-    def _values(self, row: ChangeRow) -> tuple[Any, ...]:
-        safe = replace(
-            row,
-            id=clean_line(row.id),
-            source=clean_line(row.source),
-            system=clean_line(row.system),
-            kind=clean_line(row.kind),
-            ref=clean_line(row.ref, 20_000),
-            name=clean_line(row.name),
-            environment=clean_line(row.environment),
-            what=clean_line(row.what),
-            before=clean(self._redact(row.before)),
-            after=clean(self._redact(row.after)),
-            op=clean_line(row.op),
-            actor=clean_line(row.actor),
+    def _values(self, row: ChangeRow) -> tuple[str, ...]:
+        return (
+            clean_line(row.id),
+            utc_text(row.at),
+            clean_line(row.source),
+            clean_line(row.system),
+            clean_line(row.kind),
+            clean_line(row.ref, 20_000),
+            clean_line(row.name),
+            clean_line(row.environment),
+            clean_line(row.what),
+            clean(self._redact(row.before)),
+            clean(self._redact(row.after)),
+            row.by,
+            clean_line(row.op),
+            clean_line(row.actor),
         )
-        id_, at, *rest = astuple(safe)
-        return (id_, utc_text(at), *rest)

@@ -51,9 +51,7 @@ def test_every_character_of_the_forbidden_categories_is_changed() -> None:
 
 
 def test_every_other_assigned_character_passes() -> None:
-    others = [
-        chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) not in {*FORBIDDEN, "Cn"}
-    ]
+    others = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) not in {*FORBIDDEN, "Cn"}]
     text = "".join(others)
     assert clean(text, limit=len(text)) == text
     assert clean_line(text, limit=len(text)) == text
@@ -135,8 +133,7 @@ def test_fuzzed_logs_are_safe_and_the_same_however_they_are_cut() -> None:
 @pytest.mark.parametrize("limit", [5, 12, 16 * 1024])
 def test_a_log_split_at_every_byte_is_the_same_log(limit: int) -> None:
     data = (
-        "plain\r\n\x1b[1;31mred é世\x1b[0m end\n 10%\r 55%\r100%\x1b[K\r\n"
-        "\x1b]0;t\x07\x1b[38;5;208mx\n\n\r\r\nlast\r"
+        "plain\r\n\x1b[1;31mred é世\x1b[0m end\n 10%\r 55%\r100%\x1b[K\r\n\x1b]0;t\x07\x1b[38;5;208mx\n\n\r\r\nlast\r"
     ).encode() + b"\xe2\x82\n\xff\xf0\x9f\x98\x80 tail \xe4\xb8"
     whole = gate(data, limit=limit)
     for at in range(len(data) + 1):
