@@ -137,10 +137,10 @@ async def test_the_last_200_of_100_000_are_read_from_the_index(db: StateDB, log:
     fill = f"""
         WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 99999)
         INSERT INTO changes SELECT
-            printf('c%06d', n), strftime('%Y-%m-%dT%H:%M:%S', {epoch} - n, 'unixepoch') || '.000250Z', 'prod-1', 'docker',
-            'container', 'prod-1/container/' || n, 'fraud', 'prod', 'image', 'a', 'b', 'outside', '', '' FROM numbers
+            printf('c%06d', n), strftime('%Y-%m-%dT%H:%M:%S', {epoch} - n, 'unixepoch') || '.000250Z', 'prod-1',
+            'docker', 'container', 'prod-1/container/' || n, 'fraud', 'prod', 'image', 'a', 'b', 'outside', '', '' FROM numbers
     """
-    assert await db.run(lambda connection: connection.execute(fill).rowcount) == 100_000
+    await db.run(lambda connection: connection.execute(fill))
 
     steps = 0
 
@@ -154,5 +154,5 @@ async def test_the_last_200_of_100_000_are_read_from_the_index(db: StateDB, log:
     last_page = await log.recent(limit=50, before=change(0, at=NOW - timedelta(seconds=99_800)))
     await db.run(lambda connection: connection.set_progress_handler(None, 0))
     assert [row.id for row in found] == [f"c{number:06}" for number in range(200)]
-    assert len(last_page) == 50
+    assert [row.id for row in last_page] == [f"c{number:06}" for number in range(99_801, 99_851)]
     assert steps < 200
