@@ -138,7 +138,8 @@ async def test_the_last_200_of_100_000_are_read_from_the_index(db: StateDB, log:
         WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 99999)
         INSERT INTO changes SELECT
             printf('c%06d', n), strftime('%Y-%m-%dT%H:%M:%S', {epoch} - n, 'unixepoch') || '.000250Z', 'prod-1',
-            'docker', 'container', 'prod-1/container/' || n, 'fraud', 'prod', 'image', 'a', 'b', 'outside', '', '' FROM numbers
+            'docker', 'container', 'prod-1/container/' || n, 'fraud', 'prod', 'image', 'a', 'b', 'outside', '', ''
+        FROM numbers
     """
     await db.run(lambda connection: connection.execute(fill))
 
