@@ -101,7 +101,8 @@ def runs(now: float, random: Random, repositories: Mapping[str, Repository]) -> 
                 start = now - 6 * MINUTE
             made.append(
                 Run(9_000_000 + position * 100_000 + number, number, slug, 7000 + position, commit.subject, "main",
-                    sha, "push", commit.author, start - 3, None if waiting else start, jobs)
+                    sha, "push", commit.author, start - 3, None if waiting else start, jobs,
+                    flaky=fails and not newest)
             )  # fmt: skip
             number -= 1
     api, model = repositories["acme/fraud-api"], repositories["acme/fraud-model"]

@@ -143,7 +143,8 @@ class Run:
     """None: it waits for a runner."""
     jobs: tuple[Job, ...]
     pull_request: int | None = None
-    attempt: int = 1
+    flaky: bool = False
+    """True: what failed passes when it is run again."""
 
 
 @dataclass(frozen=True, slots=True)
