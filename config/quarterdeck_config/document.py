@@ -149,7 +149,7 @@ class _Builder:
         if depth > MAX_DEPTH:
             raise _Refused(line, f"more than {MAX_DEPTH} levels", "a flatter file")
         if isinstance(event, self.yaml.AliasEvent):
-            known = self.anchors.get(event.anchor)
+            known = self.anchors.get(event.anchor or "")
             if known is None:
                 raise _Refused(line, "an alias (*) of nothing before it", "an anchor (&) first, or quotes")
             self.nodes += known.size
