@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import httpx
 import psutil
 import requests
 
@@ -177,12 +178,11 @@ class Engine(Part):
         return left + ([f"folder {self.folder}"] if self.folder.exists() else [])
 
     def _answers(self) -> bool:
-        try:
-            client = docker.APIClient(base_url=self.url, version="1.41", timeout=5)
-            with contextlib.closing(client):
-                return bool(client.ping())
-        except (docker.errors.DockerException, requests.RequestException):
-            return False
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.socket)), timeout=5) as client:
+            try:
+                return client.get("http://engine/_ping").status_code == 200
+            except httpx.TransportError:
+                return False
 
     def _recover(self) -> None:
         containerd = self.exec_root / "containerd" / "containerd.pid"

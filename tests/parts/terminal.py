@@ -21,7 +21,6 @@ OPTIONS = """\
 set -g status off
 set -g remain-on-exit on
 set -g default-terminal tmux-256color
-set -g window-size manual
 set -g set-clipboard on
 set -g set-titles off
 set -g allow-rename off
@@ -48,6 +47,7 @@ class Terminal:
         self.folder = Path(tempfile.mkdtemp(prefix="qd-tmux-"))
         self.env = clean_env(home or self.folder, {"TMUX_TMPDIR": str(self.folder), "TERM": "xterm-256color"})
         self.extra = dict(env or {})
+        self.grace = 5.0
         self._socket = f"qd-{secrets.token_hex(4)}"
         config = self.folder / "tmux.conf"
         config.write_text(OPTIONS + options)
@@ -167,8 +167,8 @@ class Terminal:
         if self.process.alive:
             with contextlib.suppress(RuntimeError):
                 self.tmux("kill-server")
-        # A program that handles SIGHUP gets the time to do so; one that does not end is ended.
-        psutil.wait_procs(below, timeout=5)
+        # A program that handles SIGHUP gets `grace` seconds to do so; one that does not end is ended.
+        psutil.wait_procs(below, timeout=self.grace)
         self.process.stop()
         end_all(below)
         shutil.rmtree(self.folder)
