@@ -31,5 +31,5 @@ class GitHubServer:
         self.reader_token = self.state.reader.value
 
 
-async def _nothing(request: Request) -> Response:
+async def _nothing(_: Request) -> Response:
     raise not_found()

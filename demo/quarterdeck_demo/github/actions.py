@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from quarterdeck_demo.github import run_shapes
+from quarterdeck_demo.github import deploy_shapes, run_shapes
 from quarterdeck_demo.github.gate import Refused, not_found, paged
 from quarterdeck_demo.github.progress import JobMoment, LiveRun, RunMoment, run_at
 from quarterdeck_demo.github.site import Site
@@ -172,7 +172,7 @@ class Actions:
         for live in self.state.runs.values():
             for job in run_at(live, now).jobs if identity // 100 == live.run.id else ():
                 if job.id == identity:
-                    return text_response(run_shapes.log(live, job))
+                    return text_response(run_shapes.log(job))
         raise not_found()
 
     def _again(self, live: LiveRun, at: RunMoment, names: set[str]) -> Response:
@@ -218,7 +218,7 @@ class Actions:
         repository, _, at = self._find(request)
         shapes, people = self.site.shapes(request), self.state.story.people
         reviewers = [people["oper-a"], people["op2"]]
-        rows = [run_shapes.pending_deployment(shapes, repository, job.plan, reviewers, approver=True)
+        rows = [deploy_shapes.pending_deployment(shapes, repository, job.plan, reviewers, approver=True)
                 for job in at.jobs if job.status == "waiting"]  # fmt: skip
         return json_response(rows)
 
@@ -228,7 +228,7 @@ class Actions:
         body, now = self.site.body(request), self.state.clock()
         if body.get("state") not in ("approved", "rejected") or "comment" not in body:
             raise Refused(422, "Invalid request.")
-        waiting = {run_shapes.environment_id(j.plan.environment): j for j in at.jobs if j.status == "waiting"}
+        waiting = {deploy_shapes.environment_id(j.plan.environment): j for j in at.jobs if j.status == "waiting"}
         asked = body.get("environment_ids") or []
         if not asked or any(identity not in waiting for identity in asked):
             raise Refused(422, "No pending deployment requests to approve or reject")
@@ -236,7 +236,7 @@ class Actions:
         for identity in asked:
             name = waiting[identity].plan.environment
             live.approvals[name] = (body["state"] == "approved", now)
-            rows.append(run_shapes.deployment(
+            rows.append(deploy_shapes.deployment(
                 self.site.shapes(request), repository, self.state.new_id(), name, live.run.sha, live.run.branch,
                 live.run.actor, now))  # fmt: skip
         return json_response(rows)

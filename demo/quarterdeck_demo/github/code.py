@@ -6,7 +6,7 @@ https://docs.github.com/en/rest/checks/runs?apiVersion=2022-11-28
 
 from __future__ import annotations
 
-from quarterdeck_demo.github import run_shapes
+from quarterdeck_demo.github import deploy_shapes, run_shapes
 from quarterdeck_demo.github.gate import Refused, not_found, paged, token_of
 from quarterdeck_demo.github.shapes import iso, node_id
 from quarterdeck_demo.github.site import Site
@@ -170,7 +170,7 @@ class Code:
                 continue
             if request.arg("sha", release.sha) != release.sha:
                 continue
-            found.append(run_shapes.deployment(shapes, repository, 600 + number, entry.environment, release.sha,
+            found.append(deploy_shapes.deployment(shapes, repository, 600 + number, entry.environment, release.sha,
                                                release.version, story.people["ci-bot"], entry.at))  # fmt: skip
         page, headers = paged(request, shapes.base, found[::-1])
         return json_response(page, headers=headers)
@@ -180,7 +180,7 @@ class Code:
         repository, shapes = self.site.repository(request), self.site.shapes(request)
         people = self.state.story.people
         reviewers = {"prod": [people["oper-a"], people["op2"]], "staging": []}
-        rows = [run_shapes.environment(shapes, repository, name, asked) for name, asked in reviewers.items()]
+        rows = [deploy_shapes.environment(shapes, repository, name, asked) for name, asked in reviewers.items()]
         return json_response({"total_count": len(rows), "environments": rows})
 
     async def releases(self, request: Request) -> Response:
@@ -189,4 +189,4 @@ class Code:
         made = self.state.story.releases.get(repository.name, ())[::-1]
         page, headers = paged(request, shapes.base, made)
         author = self.state.story.people["op2"]
-        return json_response([run_shapes.release(shapes, repository, r, author) for r in page], headers=headers)
+        return json_response([deploy_shapes.release(shapes, repository, r, author) for r in page], headers=headers)

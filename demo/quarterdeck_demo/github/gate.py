@@ -29,7 +29,9 @@ class Refused(Exception):
 
     def response(self) -> Response:
         """The error answer, as `basic-error` has it."""
-        document = {"message": self.message, **self.more, "documentation_url": DOCS, "status": str(self.status)}
+        document = {"message": self.message, **self.more, "documentation_url": DOCS}
+        if self.status < 405:  # basic-error has a status; the refusals of a merge and validation-error have none
+            document["status"] = str(self.status)
         return json_response(document, self.status, self.headers)
 
 

@@ -76,7 +76,7 @@ def _label(shapes: Shapes, slug: str, name: str) -> dict[str, Any]:
     identity = zlib.crc32(name.encode())
     return {
         "id": identity, "node_id": node_id("LA", identity), "url": f"{shapes.base}/repos/{slug}/labels/{name}",
-        "name": name, "color": f"{identity & 0xFFFFFF:06x}", "default": name == "bug", "description": None,
+        "name": name, "color": f"{identity & 0xFFFFFF:06x}", "default": name == "bug", "description": "",
     }  # fmt: skip
 
 

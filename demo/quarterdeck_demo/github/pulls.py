@@ -76,7 +76,7 @@ class Pulls:
         return json_response([self._simple(request, repository, live) for live in page], headers=headers)
 
     async def pull(self, request: Request) -> Response:
-        """GET a pull request. The first answer after a change has `mergeable: null`, as the forge works it out later."""
+        """GET a pull request. The first answer after a change has `mergeable: null`: it is worked out later."""
         repository, live = self._find(request)
         await self.state.notice_pushes(repository.slug)
         refs, sha = self.state.refs[repository.slug], self._sha(live)
