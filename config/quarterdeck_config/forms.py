@@ -112,7 +112,7 @@ def _meta(form: str, **schema: Any) -> Meta:
     return Meta(extra={"form": form}, extra_json_schema=schema or None)
 
 
-Duration = Annotated[float, _meta("duration", type="string", pattern=PATTERN, description="500ms, 2s, 10m, 1h30m")]
+Duration = Annotated[float, _meta("duration", pattern=PATTERN, description="500ms, 2s, 10m, 1h30m")]
 """Seconds; a text such as ``2s`` in the file."""
 Url = Annotated[str, _meta("url", format="uri")]
 Address = Annotated[str, _meta("address", description="HOST:PORT")]

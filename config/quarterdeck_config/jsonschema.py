@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 import msgspec
 
 from quarterdeck_config import schema
-from quarterdeck_config.duration import format_duration
+from quarterdeck_config.duration import PATTERN, format_duration
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _SECRETS = ("env", "file", "command", "keyring")
@@ -24,7 +23,8 @@ def config_schema() -> dict[str, Any]:
     definitions = made["$defs"]
     for name, definition in definitions.items():
         struct = getattr(schema, name)
-        _write_defaults(definition)
+        for found in definition["properties"].values():
+            _write_as_text(found)
         shorthand = getattr(struct, "__shorthand__", "")
         if shorthand:
             text = definition["properties"][shorthand]
@@ -52,14 +52,17 @@ def _exactly_one(definition: dict[str, Any], keys: tuple[str, ...]) -> None:
     ]
 
 
-def _write_defaults(definition: dict[str, Any]) -> None:
-    """Defaults as the file would say them: durations in their text form, nothing for "not said"."""
-    for found in definition.get("properties", {}).values():
-        pattern = found.get("pattern") or reduce(
-            lambda known, arm: known or arm.get("pattern"), found.get("anyOf", ()), None
-        )
-        default = found.get("default")
-        if isinstance(default, float) and pattern:
-            found["default"] = format_duration(default)
-        elif default is None or isinstance(default, dict):
-            found.pop("default", None)
+def _write_as_text(found: dict[str, Any]) -> None:
+    """A field as the file would say it: durations and their defaults as text, no default for "not said"."""
+    for arm in (found, *found.get("anyOf", ())):
+        if arm.get("pattern") == PATTERN:
+            for number in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
+                arm.pop(number, None)
+            arm["type"] = "string"
+            if isinstance(arm.get("default"), float):
+                arm["default"] = format_duration(arm["default"])
+    default = found.get("default")
+    if default is None or isinstance(default, dict):
+        found.pop("default", None)
+    elif isinstance(default, tuple):
+        found["default"] = list(default)

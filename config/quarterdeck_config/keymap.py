@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from quarterdeck_config.errors import one_of, plain
 
@@ -13,8 +14,9 @@ CONFIRM_KEY = "y"
 
 # The key names of Textual 8.2 (textual/keys.py), which this layer must not import.
 _NAMED = frozenset(
-    "escape enter tab space backspace delete insert home end pageup pagedown up down left right".split()
-    + [f"f{n}" for n in range(1, 25)]
+    {"escape", "enter", "tab", "space", "backspace", "delete", "insert", "home", "end", "pageup", "pagedown"}
+    | {"up", "down", "left", "right"}
+    | {f"f{n}" for n in range(1, 25)}
 )
 _RESERVED = frozenset({"ctrl+c", "ctrl+z", "ctrl+q", "escape", "ctrl+m", "ctrl+i", "ctrl+j", "ctrl+h"})
 _REFUSED_FOR_MUTATIONS = frozenset({"enter", "space", "tab", "backspace", "escape"})
@@ -112,12 +114,11 @@ def check_keymap(rebindings: Mapping[str, str], bindables: Sequence[Bindable]) -
 
 def default_clashes(bindables: Sequence[Bindable]) -> tuple[str, ...]:
     """Clashes among the defaults themselves, which are mistakes of the program; a sentence each."""
-    found = []
-    for i, one in enumerate(bindables):
-        for other in bindables[i + 1 :]:
-            if normal_key(one.key) == normal_key(other.key) and _meet(one, other):
-                found.append(f"{one.id} and {other.id} both have {one.key}")
-    return tuple(found)
+    return tuple(
+        f"{one.id} and {other.id} both have {one.key}"
+        for one, other in combinations(bindables, 2)
+        if normal_key(one.key) == normal_key(other.key) and _meet(one, other)
+    )
 
 
 def _forbidden(key: str, bindable: Bindable) -> str:

@@ -58,7 +58,7 @@ THEMES: Mapping[str, ThemeData] = MappingProxyType(
             _theme(
                 "deck-light",
                 False,
-                "#0a5cc2 #1b6fa8 #7a3fc0 #1f2328 #ffffff #f5f7f9 #e6eaee #14702c"
+                "#0a5cc2 #17618f #7a3fc0 #1f2328 #ffffff #f5f7f9 #e6eaee #14702c"
                 " #855300 #c21f2a #0a5cc2 #7a3fc0 #57606a #5c656e #c21f2a #cfe2fb",
             ),
             # Okabe and Ito, "Color Universal Design", https://jfly.uni-koeln.de/color/: told apart with
@@ -66,7 +66,7 @@ THEMES: Mapping[str, ThemeData] = MappingProxyType(
             _theme(
                 "deck-colorblind",
                 True,
-                "#56b4e9 #009e73 #cc79a7 #e6e6e6 #111111 #1a1a1a #262626 #56b4e9"
+                "#56b4e9 #009e73 #cc79a7 #e6e6e6 #0e0e0e #131313 #181818 #56b4e9"
                 " #f0e442 #d55e00 #009e73 #cc79a7 #b3b3b3 #999999 #e69f00 #0d3a5c",
             ),
         )
