@@ -130,11 +130,12 @@ class Terminal:
     @property
     def exit_status(self) -> int | None:
         """The program's exit status, None while it runs; 128 + n where signal n ended it."""
-        told = self.tmux("display-message", "-p", "#{pane_dead} #{pane_dead_status} #{pane_dead_signal}").split(" ")
-        if told[0] != "1":
-            return None
-        status, death = told[1], told[2].strip()
-        return int(status) if status else 128 + int(death or 0)
+        told = self.tmux("display-message", "-p", "#{pane_dead_status}/#{pane_dead_signal}")
+        status, _, death = told.strip().partition("/")
+        # tmux may see the end of the output before it has the status: then it knows neither yet.
+        if status:
+            return int(status)
+        return 128 + int(death) if death else None
 
     @property
     def pid(self) -> int:
