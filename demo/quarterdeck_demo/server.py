@@ -77,11 +77,14 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def start_tcp(self, port: int = 0) -> int:
-        """Listen on 127.0.0.1 and return the port."""
-        self._listener = await asyncio.start_server(self._connected, "127.0.0.1", port, limit=1 << 20)
-        bound: int = self._listener.sockets[0].getsockname()[1]
-        return bound
+    async def start_tcp(self, port: int = 0, *, bound: socket.socket | None = None) -> int:
+        """Listen on 127.0.0.1, or on a socket that is already bound, and return the port."""
+        if bound is None:
+            self._listener = await asyncio.start_server(self._connected, "127.0.0.1", port, limit=1 << 20)
+        else:
+            self._listener = await asyncio.start_server(self._connected, sock=bound, limit=1 << 20)
+        name: tuple[str, int] = self._listener.sockets[0].getsockname()
+        return name[1]
 
     async def start_unix(self, path: Path) -> None:
         """Listen on a unix socket (path under 104 bytes) in a folder that only its owner enters."""
@@ -104,7 +107,7 @@ class Server:
         task.add_done_callback(self._connections.discard)
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
-        conn = h11.Connection(h11.SERVER, max_incomplete_event_size=65_536)
+        conn = h11.Connection(h11.SERVER, max_incomplete_event_size=32_768)
         try:
             while await self._exchange(conn, reader, writer):
                 conn.start_next_cycle()
