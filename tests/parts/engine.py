@@ -99,8 +99,10 @@ class Engine(Part):
     def clear(self) -> None:
         """Remove every container, network, volume and image, between two tests."""
         for container in self.api.containers(all=True):
-            with contextlib.suppress(docker.errors.NotFound):
+            # 404 and 409: it is gone, or on its way because it was run with auto-remove.
+            with contextlib.suppress(docker.errors.APIError):
                 self.api.remove_container(container["Id"], force=True, v=True)
+        wait_until(lambda: not self.api.containers(all=True), "the containers to go")
         self.api.prune_networks()
         for volume in self.api.volumes()["Volumes"] or []:
             self.api.remove_volume(volume["Name"], force=True)
@@ -178,6 +180,8 @@ class Engine(Part):
         return left + ([f"folder {self.folder}"] if self.folder.exists() else [])
 
     def _answers(self) -> bool:
+        if not self.socket.exists():
+            return False
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.socket)), timeout=5) as client:
             try:
                 return client.get("http://engine/_ping").status_code == 200
@@ -189,6 +193,7 @@ class Engine(Part):
         end_all([each for each in self._processes() if each.name() == "containerd"])
         containerd.unlink(missing_ok=True)
         self.pidfile.unlink(missing_ok=True)
+        self.socket.unlink(missing_ok=True)
 
     def _processes(self) -> list[psutil.Process]:
         """containerd, shims and what runs in containers: all that name this engine's folder, and what is below."""
