@@ -56,7 +56,7 @@ def plain(text: str, limit: int = 60) -> str:
 def one_of(names: Iterable[str], meant: str = "") -> str:
     """``names`` as a phrase; where ``meant`` is close to one of them, that one alone."""
     known = sorted(names)
-    near = get_close_matches(meant.lower(), known, n=1, cutoff=0.6) if len(meant) <= 60 else []
+    near = get_close_matches(meant.lower(), known, n=1, cutoff=0.65) if len(meant) <= 60 else []
     if near:
         return f"{near[0]} (did you mean that?)"
     if not known:

@@ -60,7 +60,7 @@ def normal_key(key: str) -> str:
     if len(key) == 1:
         if key == " ":
             return "space"
-        if not key.isascii():
+        if not key.isascii() or not key.isprintable():
             raise ValueError("no key of every keyboard")
         return next((name for name, char in _CHARACTERS.items() if char == key), key if key.isalnum() else "")
     *modifiers, last = key.split("+") if key != "+" else [key]

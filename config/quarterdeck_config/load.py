@@ -113,7 +113,7 @@ def _read(
     try:
         data = read_bounded(path, MAX_BYTES)
     except OSError as error:
-        why = (error.strerror or "not a regular file").lower()
+        why = (error.strerror or "no reason given").lower()
         problems.append(ConfigError(shown, 0, "", f"a file that cannot be read ({why})", "a readable file"))
         return None
     tree, wrong = parse_document(data, Origin(shown, Path(os.path.abspath(path)).parent))
@@ -142,7 +142,7 @@ def _safe(path: Path, cwd: Path | None, env: Mapping[str, str] | None, problems:
 
 def _build(tree: Node, known: Collection[str]) -> tuple[Config, list[ConfigError]]:
     """The valid part of a merged tree, and everything that is wrong with the rest of it."""
-    from quarterdeck_config.check import BROKEN, Checker, describe, fields_of
+    from quarterdeck_config.check import BROKEN, Checker, describe, fields_of, join
     from quarterdeck_config.crosscheck import cross_check
 
     check = Checker()
@@ -150,7 +150,7 @@ def _build(tree: Node, known: Collection[str]) -> tuple[Config, list[ConfigError
     sections = fields_of(Config)
     for key, node in tree.mapping.items():
         if key not in sections:
-            check.report(node, key, "an unknown key", one_of(sections, key))
+            check.report(node, join("", key), "an unknown key", one_of(sections, key))
         elif node.value is None:
             continue
         elif get_origin(kind := sections[key].type) is dict:

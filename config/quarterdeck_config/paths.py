@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from quarterdeck_config.errors import UnsafeFolder
 
@@ -114,15 +116,21 @@ def write_private(path: Path, data: bytes) -> None:
         os.close(folder)
 
 
-def read_bounded(path: Path, limit: int) -> bytes:
-    """At most ``limit`` + 1 bytes of a regular file; a pipe or a device is refused instead of waited for.
+def open_regular(path: str | Path) -> BinaryIO:
+    """A regular file opened for reading; a pipe, a device or a folder is refused instead of waited for.
 
     Raises OSError; FileNotFoundError where there is none.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(f"{path} is not a regular file")
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """At most ``limit`` + 1 bytes of a regular file. Raises OSError as `open_regular` does."""
+    with open_regular(path) as file:
         return file.read(limit + 1)
 
 

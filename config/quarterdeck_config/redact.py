@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 MASK = "***"
 MIN_LENGTH = 4
 """Shorter values are not looked for: masking every "a" would hide the text and betray the value."""
-MAX_VALUES = 500
+MAX_VALUES = 200
 """The values registered last that are looked for."""
 MAX_KEY_LINES = 200
 
@@ -73,8 +73,9 @@ class Redactor:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._values: dict[str, None] = {}
+        self._values: dict[str, set[str]] = {}
         self._by_value: re.Pattern[str] | None = None
+        self._stale = False
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._values)} values)"
@@ -89,16 +90,19 @@ class Redactor:
         with self._lock:
             if value in self._values:
                 return
-            self._values[value] = None
+            self._values[value] = _forms(value)
             if len(self._values) > MAX_VALUES:
                 del self._values[next(iter(self._values))]
-            self._by_value = _alternatives({form for known in self._values for form in _forms(known)})
+            self._stale = True
 
     def redact(self, text: str) -> str:
         """``text`` with every secret replaced by `MASK`; the same object where there is none."""
-        by_value = self._by_value
-        if by_value is not None:
-            text = by_value.sub(MASK, text)
+        if self._stale:
+            with self._lock:
+                self._stale = False
+                self._by_value = _alternatives(set().union(*self._values.values()))
+        if self._by_value is not None:
+            text = self._by_value.sub(MASK, text)
         return _BY_LOOK.sub(_masked, text)
 
     def lines(self) -> Callable[[str], str]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from quarterdeck_config.errors import SecretError, plain
 from quarterdeck_config.masking import looks_secret, mask_args, mask_mapping
+from quarterdeck_config.paths import open_regular
 from quarterdeck_config.redact import MASK, REDACTOR, Redactor, redact
 from quarterdeck_config.schema import SecretRef
 
@@ -97,13 +98,11 @@ def resolve(
 def _from_file(path: str) -> str:
     shown = plain(path, 200)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(path)
     except OSError as error:
         raise SecretError(f"the secret file {shown} cannot be read: {error.strerror}") from None
-    with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise SecretError(f"the secret file {shown} is not a regular file")
+    with file:
+        found = os.fstat(file.fileno())
         if found.st_uid not in (os.geteuid(), 0):
             raise SecretError(f"the secret file {shown} belongs to another user; it is not used")
         if found.st_mode & 0o077:

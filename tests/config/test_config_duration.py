@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from quarterdeck_config.duration import format_duration, parse_duration
 
 
@@ -16,7 +19,9 @@ def test_duration_in_seconds(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "2", "2 s", "s", "-1s", "1m1h", "1s1s", "1.5m", "٣s", "1e3s", "2s\n", "inf", "999999d"])
+@pytest.mark.parametrize(
+    "text", ["", "2", "2 s", "s", "-1s", "1m1h", "1s1s", "1.5m", "٣s", "1e3s", "2s\n", "inf", "999999d"]
+)
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a duration"):
         parse_duration(text)
@@ -30,7 +35,5 @@ def test_round_trip_to_the_millisecond(milliseconds: int) -> None:
 
 @given(st.text(max_size=12))
 def test_no_text_does_anything_but_parse_or_raise_value_error(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         assert parse_duration(text) >= 0
-    except ValueError:
-        pass
