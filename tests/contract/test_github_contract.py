@@ -27,10 +27,11 @@ async def held(response: httpx.Response) -> None:
 
 @pytest.fixture
 async def hub() -> AsyncIterator[Forge]:
-    async with practice_story() as story, forge(story) as running:
-        running.client.event_hooks["response"].append(held)
-        yield running
-        assert running.server.errors == []
+    with practice_story() as story:
+        async with forge(story) as running:
+            running.client.event_hooks["response"].append(held)
+            yield running
+            assert running.server.errors == []
 
 
 async def test_every_read_is_as_described(hub: Forge) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +33,9 @@ class Clock:
         self.now += seconds
 
 
-@asynccontextmanager
-async def practice_story(seed: int = 1, now: float = NOW) -> AsyncIterator[Story]:
-    """A story of its own, in a folder that goes away."""
+@contextmanager
+def practice_story(seed: int = 1, now: float = NOW) -> Iterator[Story]:
+    """A story in a folder that goes away. Share it among tests that only read; a push or merge is for ever."""
     folder = Path(tempfile.mkdtemp(prefix="qd-"))
     try:
         yield build_story(seed, now, folder / "world")
