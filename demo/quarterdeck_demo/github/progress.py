@@ -170,5 +170,6 @@ def run_at(live: LiveRun, now: float) -> RunMoment:
     elif "waiting" in states:
         status = "waiting"
     else:
-        status = "in_progress" if "completed" in states else "queued"
+        ended = any(job.status == "completed" for job in jobs if job.name not in live.attempt.carried)
+        status = "in_progress" if ended else "queued"
     return RunMoment(status, None, updated, jobs)
