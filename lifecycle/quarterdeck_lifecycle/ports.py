@@ -7,13 +7,15 @@ comes from `probe()`. Raw SDK exceptions never cross a port: adapters raise `qua
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from quarterdeck_lifecycle.kinds import Stats
 from quarterdeck_lifecycle.records import Gated, Record, Ref
-from quarterdeck_lifecycle.text import LogLine
+from quarterdeck_lifecycle.text import LogLine, clean, clean_line
+
+TEXT_LIMIT = 4_000_000
 
 
 class Probe(Gated, frozen=True, kw_only=True):
@@ -77,7 +79,12 @@ class Watches(Protocol):
 
 
 class Section(Gated, frozen=True, kw_only=True):
-    """One tab of a detail: lines of `text`, or `fields` as (name, value), or a `table` with its header first."""
+    """One tab of a detail: lines of `text`, or `fields` as (name, value), or a `table` with its header first.
+
+    Text of more than 256 KB is gated off the loop: make the section on a thread then.
+    """
+
+    ungated: ClassVar[frozenset[str]] = frozenset({"text"})
 
     title: str
     shape: Literal["fields", "text", "diff", "table", "json"] = "fields"
@@ -85,6 +92,15 @@ class Section(Gated, frozen=True, kw_only=True):
     text: str = ""
     table: tuple[tuple[str, ...], ...] = ()
     note: str = ""
+
+    def __post_init__(self) -> None:
+        Gated.__post_init__(self)
+        for field, gated in (
+            ("text", clean(self.text, TEXT_LIMIT)),
+            ("fields", tuple((clean_line(name), clean(value)) for name, value in self.fields)),
+            ("table", tuple(tuple(map(clean_line, row)) for row in self.table)),
+        ):
+            msgspec.structs.force_setattr(self, field, gated)
 
 
 @runtime_checkable

@@ -4,10 +4,11 @@ from quarterdeck_lifecycle.kinds.containers import Container, Image, Network, St
 from quarterdeck_lifecycle.kinds.metrics import Alert, Gpu, Host, MonitorTarget, Rule, Series
 from quarterdeck_lifecycle.kinds.models import Endpoint, ModelVersion, RegisteredModel, TrainingRun
 from quarterdeck_lifecycle.kinds.pipelines import Job, PullRequest, Run
-from quarterdeck_lifecycle.kinds.repositories import Repository
+from quarterdeck_lifecycle.kinds.repositories import Commit, Repository
 
 __all__ = [
     "Alert",
+    "Commit",
     "Container",
     "Endpoint",
     "Gpu",

@@ -34,3 +34,18 @@ class Repository(Record, frozen=True, kw_only=True):
     tag: str = ""
     remote: str = ""
     fetched_at: float | None = None
+
+
+class Commit(Record, frozen=True, kw_only=True):
+    """A commit of a repository; the ref's id is the repository's path, a NUL, and the full sha."""
+
+    kind: ClassVar[str] = "commit"
+    pane: ClassVar[str] = "repositories"
+    watched: ClassVar[tuple[str, ...]] = ()
+    announced: ClassVar[bool] = False
+
+    sha: str
+    subject: str = ""
+    author: str = ""
+    committed_at: float | None = None
+    refs: tuple[str, ...] = ()
