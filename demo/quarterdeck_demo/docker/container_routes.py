@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from quarterdeck_demo.docker import create, filters, lifecycle, logs, stats, templates, tick, views
-from quarterdeck_demo.docker.exec_routes import MULTIPLEXED, RAW
+from quarterdeck_demo.docker.exec_routes import stream_type
 from quarterdeck_demo.docker.settings import EngineSettings, api_version
 from quarterdeck_demo.docker.state import Container
 from quarterdeck_demo.docker.wire import EngineError, parse_time, truthy
@@ -57,12 +57,12 @@ class ContainerRoutes:
         for status in wanted.get("status", []):
             if status not in STATUSES:
                 raise EngineError(400, f"Invalid filter 'status={status}'")
-        everything = truthy(request.arg("all")) or "status" in wanted or "exited" in wanted
+        limit = int(request.arg("limit") or 0)
+        everything = truthy(request.arg("all")) or "status" in wanted or "exited" in wanted or limit > 0
         found = [c for c in self._world.containers.values() if (everything or c.running) and self._fits(c, wanted)]
         found.sort(key=lambda container: -container.created)
-        limit = int(request.arg("limit") or 0)
         size, api = truthy(request.arg("size")), api_version(request)
-        shown = found[: limit or None]
+        shown = found[:limit] if limit > 0 else found
         return json_response([views.summary(self._world, c, api, size=size) for c in shown])
 
     def _fits(self, container: Container, wanted: filters.Filters) -> bool:
@@ -211,10 +211,10 @@ class ContainerRoutes:
 
     async def logs(self, request: Request) -> Response:
         container = self._find(request)
-        want = logs.wanted(self._world, request)
+        want = logs.wanted(request)
         head = {}
         if api_version(request) >= (1, 42):
-            head["Content-Type"] = RAW if container.config["Tty"] else MULTIPLEXED
+            head["Content-Type"] = stream_type(request, tty=container.config["Tty"])
         return Response(200, head, logs.stream(self._world, container, want))
 
     async def stats(self, request: Request) -> Response:
@@ -237,6 +237,7 @@ class ContainerRoutes:
         started = time.strftime("%H:%M", time.gmtime(container.run.started))
         row = ["root", str(container.pid), "1", "0", started, "?", "00:00:00", views.command_text(container)]
         titles = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+        self._world.container_event(container, "top")
         return json_response({"Processes": [row], "Titles": titles})
 
     async def changes(self, request: Request) -> Response:

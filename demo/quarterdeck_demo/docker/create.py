@@ -133,6 +133,6 @@ def _mount(world: World, source: str, target: str, mode: str, writable: bool) ->
     name = source or world.new_id("volume")
     if name not in world.volumes:
         world.volumes[name] = Volume(name, world.now, anonymous=not source)
-        world.emit("volume", "create", name, {"driver": "local"})
+    world.emit("volume", "create", name, {"driver": "local"})
     return {"Type": "volume", "Name": name, "Source": f"/var/lib/docker/volumes/{name}/_data",
             "Destination": target, "Driver": "local", "Mode": mode, "RW": writable, "Propagation": ""}  # fmt: skip

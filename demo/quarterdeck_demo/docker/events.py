@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from quarterdeck_demo.docker import tick
 from quarterdeck_demo.docker.filters import Filters, labels_fit
 from quarterdeck_demo.docker.state import Json
-from quarterdeck_demo.docker.wire import NANO, EngineError, nanos, parse_time
+from quarterdeck_demo.docker.wire import NANO, EngineError, nanos, parse_unix
 from quarterdeck_demo.docker.world import World
 from quarterdeck_demo.messages import Request
 
@@ -20,11 +20,11 @@ ALLOWED = frozenset(
 PULSE_S = 0.1
 
 
-def window(world: World, request: Request) -> tuple[int | None, int | None]:
+def window(request: Request) -> tuple[int | None, int | None]:
     """`since` and `until`; raises EngineError 400 when they cross."""
     since, until = request.arg("since"), request.arg("until")
-    start = parse_time(since, world.now) if since not in ("", "0") else None
-    end = parse_time(until, world.now) if until not in ("", "0") else None
+    start = parse_unix(since) if since not in ("", "0") else None
+    end = parse_unix(until) if until not in ("", "0") else None
     if start is not None and end is not None and start > end:
         raise EngineError(400, f"`since` time ({since}) cannot be after `until` time ({until})")
     return start, end

@@ -6,7 +6,8 @@ import asyncio
 from asyncio import StreamReader, StreamWriter
 
 from quarterdeck_demo.docker import logs
-from quarterdeck_demo.docker.shell import Session
+from quarterdeck_demo.docker.settings import api_version
+from quarterdeck_demo.docker.shell import SPAWN_S, Session
 from quarterdeck_demo.docker.state import Container, Exec
 from quarterdeck_demo.docker.wire import STDERR, STDOUT, EngineError, truthy
 from quarterdeck_demo.docker.world import World
@@ -74,7 +75,7 @@ class ExecRoutes:
         async def run(reader: StreamReader, writer: StreamWriter) -> None:
             await Session(self._world, container, command, writer).run(reader if command.stdin else None)
 
-        return Upgrade(run, {"Content-Type": RAW if command.tty else MULTIPLEXED})
+        return Upgrade(run, {"Content-Type": stream_type(request, tty=command.tty)})
 
     async def attach(self, request: Request) -> Response:
         container = self._world.container(request.match["id"])
@@ -85,6 +86,8 @@ class ExecRoutes:
         want = logs.Wanted(streams, 0, None, None if history else 0, follow, False)
 
         async def run(reader: StreamReader, writer: StreamWriter) -> None:
+            await asyncio.sleep(SPAWN_S)
+
             async def copy() -> None:
                 async for chunk in logs.stream(self._world, container, want):
                     writer.write(chunk)
@@ -104,7 +107,7 @@ class ExecRoutes:
                     task.cancel()
                 await asyncio.gather(*ends, return_exceptions=True)
 
-        return Upgrade(run, {"Content-Type": RAW if container.config["Tty"] else MULTIPLEXED})
+        return Upgrade(run, {"Content-Type": stream_type(request, tty=container.config["Tty"])})
 
     async def inspect(self, request: Request) -> Response:
         command = self._find(request)
@@ -148,6 +151,11 @@ class ExecRoutes:
         if wanted not in self._world.execs:
             raise EngineError(404, f"No such exec instance: {wanted}")
         return self._world.execs[wanted]
+
+
+def stream_type(request: Request, *, tty: bool) -> str:
+    """The content type of a container's output; before 1.42 it said nothing of the frames."""
+    return RAW if tty or api_version(request) < (1, 42) else MULTIPLEXED
 
 
 def _check_runs(container: Container) -> None:

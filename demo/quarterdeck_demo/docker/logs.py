@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from quarterdeck_demo.docker import tick
 from quarterdeck_demo.docker.state import Container, Line
-from quarterdeck_demo.docker.wire import NANO, STDERR, STDOUT, EngineError, frame, nanos, parse_time, rfc3339, truthy
+from quarterdeck_demo.docker.wire import NANO, STDERR, STDOUT, EngineError, frame, nanos, parse_unix, rfc3339, truthy
 from quarterdeck_demo.docker.world import World
 from quarterdeck_demo.messages import Request
 
@@ -30,17 +30,17 @@ class Wanted(NamedTuple):
     timestamps: bool
 
 
-def wanted(world: World, request: Request) -> Wanted:
+def wanted(request: Request) -> Wanted:
     """Read the parameters; raises EngineError 400 without a stream, 500 for a broken time."""
     streams = {STDOUT: truthy(request.arg("stdout")), STDERR: truthy(request.arg("stderr"))}
     chosen = frozenset(stream for stream, on in streams.items() if on)
     if not chosen:
         raise EngineError(400, "Bad parameters: you must choose at least one stream")
     since, until, tail = request.arg("since"), request.arg("until"), request.arg("tail")
-    last = parse_time(until, world.now) if until not in ("", "0") else None
+    last = parse_unix(until) if until not in ("", "0") else None
     return Wanted(
         chosen,
-        parse_time(since, world.now) if since else 0,
+        parse_unix(since) if since else 0,
         last,
         int(tail) if tail.isdigit() else None,
         truthy(request.arg("follow")),

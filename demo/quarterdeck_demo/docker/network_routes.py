@@ -152,7 +152,7 @@ class NetworkRoutes:
             labels = body.get("Labels")
             made = Volume(name, self._world.now, labels, options, anonymous=not given)
             self._world.volumes[name] = made
-            self._world.emit("volume", "create", name, {"driver": "local"})
+        self._world.emit("volume", "create", name, {"driver": "local"})
         return json_response(image_views.volume(self._world.volumes[name]), 201)
 
     async def remove_volume(self, request: Request) -> Response:

@@ -14,6 +14,8 @@ from quarterdeck_demo.docker.world import World
 MOTD = "\r\n\r\nBusyBox v1.36.1 () built-in shell (ash)\r\nEnter 'help' for a list of built-in commands.\r\n\r\n"
 PROMPT = "/ # "
 PULSE_S = 0.1
+SPAWN_S = 0.1
+"""Seconds that a process takes to start. docker-py loses output that comes in one read with the answer's head."""
 SHELLS = ("sh", "bash", "ash")
 _ROOT = "app  bin  dev  etc  home  lib  proc  root  run  sys  tmp  usr  var"
 
@@ -83,6 +85,7 @@ class Session:
         event = self._world.container_event
         event(self._container, f"exec_start: {words}", execID=command.id)
         code = 137
+        await asyncio.sleep(SPAWN_S)
         try:
             name = command.command[0].rsplit("/", 1)[-1]
             if name in SHELLS and len(command.command) == 1:

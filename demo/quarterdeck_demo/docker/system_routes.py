@@ -64,7 +64,7 @@ class SystemRoutes:
 
     async def events(self, request: Request) -> Response:
         wanted = filters.parse(request.arg("filters"), events.ALLOWED)
-        since, until = events.window(self._world, request)
+        since, until = events.window(request)
         return Response(200, {"Content-Type": "application/json"}, events.stream(self._world, since, until, wanted))
 
     async def usage(self, request: Request) -> Response:

@@ -45,23 +45,29 @@ def rfc3339(at: float | None, digits: int = 9) -> str:
     return f"{stamp}.{rest:09d}Z" if digits else f"{stamp}Z"
 
 
-def parse_time(text: str, now: float) -> int:
-    """`since`/`until` as unix nanoseconds: seconds with a fraction, RFC 3339, or a Go duration before now.
+def parse_unix(text: str) -> int:
+    """`since`/`until` of logs and events: unix seconds with a fraction, as nanoseconds.
 
-    Raises EngineError 500, as the engine does, when it is none of these.
+    Raises EngineError 500, as the engine does; clients turn other forms into this one.
     """
-    if found := _UNIX.fullmatch(text):
-        return int(found[1]) * NANO + int((found[2] or "").ljust(9, "0")[:9])
+    found = _UNIX.fullmatch(text)
+    if found is None:
+        raise EngineError(500, f'strconv.ParseInt: parsing "{text.partition(".")[0]}": invalid syntax')
+    return int(found[1]) * NANO + int((found[2] or "").ljust(9, "0")[:9])
+
+
+def parse_time(text: str, now: float) -> int:
+    """`until` of a prune as unix nanoseconds: as `parse_unix`, RFC 3339, or a Go duration before now."""
     if text and not _GO_DURATION.sub("", text):
         ago = sum(float(n) * _UNIT_S[unit] for n, unit in _GO_DURATION.findall(text))
         return nanos(now - ago)
-    fraction = re.search(r"\.(\d+)", text)
     try:
-        parsed = datetime.fromisoformat(re.sub(r"\.\d+", "", text))
+        parsed = datetime.fromisoformat(text) if "-" in text else None
     except ValueError:
-        raise EngineError(500, f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
-    whole = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-    return int(whole) * NANO + int((fraction[1] if fraction else "").ljust(9, "0")[:9])
+        raise EngineError(400, f"failed to parse value as time or duration: {text!r}") from None
+    if parsed is None:
+        return parse_unix(text)
+    return nanos((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
 
 
 def nanos(at: float) -> int:
