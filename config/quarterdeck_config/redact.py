@@ -99,8 +99,8 @@ class Redactor:
         """``text`` with every secret replaced by `MASK`; the same object where there is none."""
         if self._stale:
             with self._lock:
-                self._stale = False
                 self._by_value = _alternatives(set().union(*self._values.values()))
+                self._stale = False
         if self._by_value is not None:
             text = self._by_value.sub(MASK, text)
         return _BY_LOOK.sub(_masked, text)

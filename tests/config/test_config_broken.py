@@ -93,6 +93,13 @@ BROKEN = {
             "expected a url (http://, https://, ssh://, tcp://, unix://)",
         ],
     ),
+    "url user": (
+        f"sources:\n  {ONE}url: 'ssh://-oProxyCommand=x@h'}}\n",
+        [
+            f"{F}:2: sources[0].url: found a url without a proper host name, "
+            "expected a url (http://, https://, ssh://, tcp://, unix://)"
+        ],
+    ),
     "double name": (
         "sources:\n  - {name: a, system: git}\n  - {name: a, system: docker}\n",
         [f"{F}:3: sources[1].name: found a name that line 2 has already, expected a name of its own"],
