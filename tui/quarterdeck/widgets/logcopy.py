@@ -2,6 +2,8 @@
 
 from textual.selection import Selection
 
+from quarterdeck_lifecycle.text import LogLine
+
 from .logscroll import LogScroll
 
 _WHOLE = 1 << 24
@@ -17,6 +19,10 @@ class LogCopy(LogScroll):
         first = self._top_index
         last = self._window.locate(min(round(self.scroll_y) + self._page, self._window.rows) - 1)[0]
         return "\n".join(self._whole(index) for index in range(first, last + 1))
+
+    def kept_lines(self) -> list[LogLine]:
+        """Every line that is kept, oldest first, whatever the filter shows."""
+        return self._buffer.slice(self._buffer.end - len(self._buffer), self._buffer.end)
 
     def selected_text(self) -> str | None:
         """What is selected with the mouse; None if nothing is."""

@@ -1,0 +1,363 @@
+"""The program on the screen: themes, clipboard, sessions, work in the background, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, ClassVar, Literal
+
+from rich.text import Text
+from textual.app import App
+from textual.binding import BindingType
+from textual.notifications import SeverityLevel
+from textual.theme import Theme
+from textual.widget import Widget
+from textual.widgets import Static
+
+from quarterdeck.boot import Boot
+from quarterdeck.crash import report
+from quarterdeck.deck import DeckScreen
+from quarterdeck.screens.dialogs import AskDialog, Choice, MenuDialog
+from quarterdeck.screens.metrics import MetricsScreen
+from quarterdeck.terminal import copy_text, save_private, slow_link, speaks_utf8
+from quarterdeck_config.secrets import redact
+from quarterdeck_config.themes import THEMES, resolve_theme
+from quarterdeck_lifecycle.changelog import ChangeRow
+from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.ledger import Entry, op_id
+from quarterdeck_lifecycle.ports import OpensShell
+from quarterdeck_lifecycle.records import Record
+from quarterdeck_lifecycle.state import StateError, state_folder
+
+IDLE_S = 600.0
+
+
+class QuarterdeckApp(App[int]):
+    """One deck on one boot."""
+
+    CSS_PATH = "deck.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(
+        self, boot: Boot, *, mouse: bool = True, debug: bool = False, now: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__(ansi_color=None)
+        self.boot = boot
+        self.now = now
+        self.busy = boot.busy
+        self.deck = DeckScreen()
+        self.ascii_glyphs = not speaks_utf8(boot.env)
+        self.slow_link = slow_link(boot.loaded.config.slow_link, boot.env)
+        self.recent: deque[ChangeRow] = deque(maxlen=200)
+        self.history: list[str] = []
+        self.mouse = mouse
+        self.debug_mode = debug
+        self.crash_file = ""
+        self._background: set[asyncio.Task[None]] = set()
+        self._pace = 1.0
+        self._last_key = time.monotonic()
+        boot.hub.changes.append(self._changed)
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """Environments with their configured colours."""
+        environments = self.boot.loaded.config.environments
+        return {name: str(e.color) for name, e in environments.items() if e.color}
+
+    def get_loading_widget(self) -> Widget:
+        """Words, not an animation: that alone would cost 105 KB a second."""
+        return Static("asking")
+
+    def on_mount(self) -> None:
+        """Paint first; ask systems after."""
+        for data in THEMES.values():
+            self._add_theme(data.name)
+        for name in self.boot.loaded.config.themes:
+            self._add_theme(name)
+        self.use_theme(self._theme_wanted(), quiet=True)
+        self.push_screen(self.deck)
+        self.call_after_refresh(self._begin)
+        self.set_interval(30, self._rest)
+
+    def _theme_wanted(self) -> str:
+        if self.boot.env.get("NO_COLOR"):
+            return "ansi-dark"
+        chosen = self.boot.loaded.config.theme
+        if chosen:
+            return chosen
+        return "ansi-dark" if self.slow_link else "deck-dark"
+
+    def _add_theme(self, name: str) -> None:
+        data, _ = resolve_theme(name, self.boot.loaded.config.themes)
+        if data is None:
+            return
+        known = {
+            "primary", "secondary", "accent", "foreground", "background", "surface", "panel", "success", "warning",
+            "error",
+        }  # fmt: skip
+        colours = dict(data.colors)
+        self.register_theme(
+            Theme(
+                name=data.name,
+                dark=data.dark,
+                variables={key: value for key, value in colours.items() if key not in known},
+                **{key: value for key, value in colours.items() if key in known},  # type: ignore[arg-type]
+            )
+        )
+
+    def use_theme(self, name: str, quiet: bool = False) -> None:
+        """Change the theme."""
+        if name not in self.available_themes:
+            self.say(f"no theme {name}: {', '.join(sorted(self.available_themes))}", "warning")
+            return
+        self.theme = name
+        if not quiet:
+            self.say(f"theme {name}")
+
+    def _begin(self) -> None:
+        with self.busy.work("begin"):
+            self.boot.take_configured()
+            self.deck.listen()
+        self.work(self._discover(), "discovery")
+
+    async def _discover(self) -> None:
+        await self.boot.discover()
+        for pane in self.deck.panes:
+            pane.looked_for = self.boot.looked_for(pane.pane)
+        self.deck.refresh_all()
+
+    # work in the background, counted
+
+    def work(self, job: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a coroutine that an operator waits for. A failure becomes a line on the screen, never the end."""
+
+        async def run() -> None:
+            with self.busy.work(name):
+                try:
+                    await job
+                except QuarterdeckError as error:
+                    self.say(str(error), "error")
+                except Exception as error:
+                    self.say(f"{name} failed: {type(error).__name__}: {error}", "error")
+                    if self.debug_mode:
+                        raise
+
+        task = asyncio.create_task(run(), name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    # what the operator is told
+
+    def say(self, text: str, severity: SeverityLevel = "information") -> None:
+        """A toast: literal, redacted, without taking the focus."""
+        self.notify(redact(text)[:600], severity=severity, markup=False, timeout=8 if severity == "error" else 4)
+
+    def copy(self, text: str) -> None:
+        """To the clipboard, by the way that works here; says which."""
+        self.work(self._copy(redact(text)), "copy")
+
+    async def _copy(self, text: str) -> None:
+        way = await copy_text(text, self.boot.env, self.copy_to_clipboard)
+        shown = text if len(text) <= 60 else f"{text[:57]}..."
+        self.say(f"copied by {way}: {shown}")
+
+    def choose(self, title: str, choices: Sequence[tuple[str, str]], then: Callable[[str], None]) -> None:
+        """A menu of (label, value)."""
+        values = dict(choices)
+
+        def chosen(label: str | None) -> None:
+            if label is not None:
+                then(values[label])
+
+        lines = [
+            Choice(label, label if label == value else f"{label:<10} {value[:80]}") for label, value in choices
+        ]
+        self.push_screen(MenuDialog(title, lines), chosen)
+
+    def remember(self, command: str) -> None:
+        """Keep a command for the history."""
+        if command in self.history:
+            self.history.remove(command)
+        self.history.append(command)
+        del self.history[:-200]
+
+    # writing
+
+    def toggle_writing(self, source: str) -> None:
+        """Open a read-only source with a reason, or shut an open window."""
+        policy = self.boot.policy
+        if source in policy.windows():
+            policy.shut(source)
+            self.say(f"{source} is read-only again")
+            self.deck.refresh_bars()
+            return
+        access = policy.access(source)
+        if access.open:
+            self.say(f"{source} is open for writing: it is on this machine and not protected")
+            return
+
+        def answered(reason: str | None) -> None:
+            if reason is None:
+                return
+            seconds = self.boot.loaded.config.confirm.write_window
+            opened = policy.open_for(source, reason, seconds)
+            self.say(
+                f"{source} is open for {seconds / 60:.0f} min" if opened.open else f"{source} stays shut: {opened.why}",
+                "information" if opened.open else "warning",
+            )
+            self.work(self._note("write.open", source, reason, opened.open), "ledger")
+            self.deck.refresh_bars()
+
+        title = f"open {source} for writing"
+        self.push_screen(AskDialog(title, f"{access.why}. Why do you need to write there?"), answered)
+
+    async def _note(self, action: str, ref: str, why: str, allowed: bool) -> None:
+        phase: Literal["note", "refused"] = "note" if allowed else "refused"
+        with suppress(StateError):
+            await self.boot.ledger.append(Entry(op=op_id(), action=action, phase=phase, ref=ref, why=why))
+
+    # sessions
+
+    def open_shell(self, record: Record) -> None:
+        """Hand the terminal over to a shell; the start, the end and the exit code are in the ledger."""
+        source = self.boot.hub.sources.get(record.ref.source)
+        access = self.boot.policy.access(record.ref.source)
+        if not access.open:
+            self.say(f"no shell: {access.why}", "warning")
+            return
+        if not isinstance(source, OpensShell):
+            self.say("no shell can be opened there", "warning")
+            return
+
+        def confirmed(answer: str | None) -> None:
+            if answer == "yes":
+                self.work(self._shell(source, record), "shell")
+
+        lines = [Choice("yes", "open the shell; what it prints reaches your terminal unchecked"), Choice("no", "stay")]
+        self.push_screen(MenuDialog(f"shell in {record.name}", lines), confirmed)
+
+    async def _shell(self, source: OpensShell, record: Record) -> None:
+        session = source.shell(record.ref)
+        op = op_id()
+        start = Entry(op=op, action="container.shell", phase="intent", ref=str(record.ref), step="session")
+        try:
+            await self.boot.ledger.append(start)
+        except StateError as error:
+            self.say(f"no shell: the ledger cannot be written: {error}", "error")
+            return
+        with self.suspend(), self.batch_update():
+            process = await asyncio.create_subprocess_exec(*session.argv, env={**self.boot.env, **session.env})
+            code = await process.wait()
+        ended = Entry(
+            op=op, action="container.shell", phase="outcome", ref=str(record.ref), step="session",
+            result=f"{'SUCCEEDED' if code == 0 else 'FAILED'}: exit code {code}",
+        )  # fmt: skip
+        with suppress(StateError):
+            await self.boot.ledger.append(ended)
+        self.refresh()
+        self.say(f"the shell in {record.name} ended with {code}", "information" if code == 0 else "warning")
+
+    def save_text(self, name: str, text: str) -> None:
+        """To a private file in the state folder; says where."""
+        try:
+            path = save_private(state_folder(self.boot.env) / "saved", name, redact(text))
+        except OSError as error:
+            self.say(f"not saved: {error}", "error")
+        else:
+            self.say(f"saved to {path}")
+
+    def page_text(self, text: str) -> None:
+        """In $PAGER, with the terminal handed over."""
+        try:
+            path = save_private(state_folder(self.boot.env) / "saved", "pager", redact(text))
+            argv = [*shlex.split(self.boot.env.get("PAGER") or "less -R"), path]
+            with self.suspend():
+                subprocess.run(argv, env=self.boot.env, check=False)
+            os.unlink(path)
+        except (OSError, ValueError) as error:
+            self.say(f"no pager: {error}", "error")
+        self.refresh()
+
+    def open_query(self, expression: str) -> None:
+        """A chart of any expression."""
+        self.push_screen(MetricsScreen(self.boot, None, expression))
+
+    # config, mouse, pace
+
+    def reload_config(self) -> None:
+        """Read the config again."""
+        self.work(self._reload(), "config")
+
+    async def _reload(self) -> None:
+        loaded = await self.boot.reload()
+        for name in loaded.config.themes:
+            self._add_theme(name)
+        for pane in self.deck.panes:
+            pane.colours = self.colours
+            pane.looked_for = self.boot.looked_for(pane.pane)
+        self.deck.listen()
+        self.deck.refresh_all()
+        bad = len(loaded.errors)
+        told = self.boot.notice if bad else "no problems"
+        self.say(f"config read again: {told}", "warning" if bad else "information")
+
+    def toggle_mouse(self) -> None:
+        """Take the mouse, or leave it to the terminal's own selection."""
+        driver = self._driver
+        self.mouse = not self.mouse
+        if driver is not None:
+            getattr(driver, "_enable_mouse_support" if self.mouse else "_disable_mouse_support", lambda: None)()
+        self.say("mouse on" if self.mouse else "mouse off: the terminal selects text itself")
+
+
+    async def on_event(self, event: Any) -> None:
+        """Remember when the operator was last seen."""
+        from textual import events
+
+        if isinstance(event, events.Key | events.MouseDown):
+            self._last_key = time.monotonic()
+            self._set_pace(1.0)
+        await super().on_event(event)
+
+    def on_app_blur(self) -> None:
+        """Nobody looks: poll slower."""
+        self._set_pace(4.0)
+
+    def on_app_focus(self) -> None:
+        """Somebody looks again."""
+        self._set_pace(1.0)
+
+    def _rest(self) -> None:
+        if time.monotonic() - self._last_key > IDLE_S:
+            self._set_pace(4.0)
+
+    def _set_pace(self, pace: float) -> None:
+        if pace != self._pace:
+            self._pace = pace
+            self.boot.hub.pace(pace)
+
+    def _changed(self, rows: Sequence[ChangeRow]) -> None:
+        self.recent.extendleft(rows)
+
+    # the end
+
+    async def on_unmount(self) -> None:
+        """Let everything go."""
+        for task in list(self._background):
+            task.cancel()
+        await self.boot.close()
+
+    def _fatal_error(self) -> None:
+        """A crash: a private, redacted report without locals, and one line for the operator."""
+        self.bell()
+        self.crash_file = report(self.boot.env)
+        message = "quarterdeck met a fault of its own and had to end; nothing it started elsewhere ends with it."
+        self._exit_renderables.append(Text(f"{message}\nThe report is in {self.crash_file}"))
+        self._close_messages_no_wait()

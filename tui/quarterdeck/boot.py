@@ -1,0 +1,269 @@
+"""A composition root without a screen: config, state, sources, hub and operator, for deck and commands alike."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
+
+from quarterdeck_adapters import catalog
+from quarterdeck_adapters.base import Context
+from quarterdeck_adapters.blocking import call
+from quarterdeck_adapters.http import is_loopback
+from quarterdeck_config.errors import SecretError
+from quarterdeck_config.keymap import Bindable, check_keymap
+from quarterdeck_config.load import Loaded, load
+from quarterdeck_config.merge import Candidate, Finding, merge_sources
+from quarterdeck_config.schema import SecretRef
+from quarterdeck_config.schema import Source as SourceConfig
+from quarterdeck_config.secrets import redact, resolve
+from quarterdeck_lifecycle.busy import Busy
+from quarterdeck_lifecycle.changelog import ChangeLog, ChangeRow
+from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, Timeout
+from quarterdeck_lifecycle.hub import Hub
+from quarterdeck_lifecycle.ledger import Actor, Ledger
+from quarterdeck_lifecycle.operate import Operator
+from quarterdeck_lifecycle.policy import Policy, looks_live
+from quarterdeck_lifecycle.records import Ref
+from quarterdeck_lifecycle.state import StateDB, StateError, state_folder
+from quarterdeck_lifecycle.verbs import Registry, Verb, VerbKind, built_in
+
+T = TypeVar("T")
+SYSTEMS = {
+    "repositories": ("git",),
+    "pipelines": ("github",),
+    "containers": ("docker", "registry"),
+    "models": ("mlflow",),
+    "metrics": ("prometheus", "host"),
+}
+DISCOVERY_S = 4.0
+
+
+class Boot:
+    """Everything that a deck or a command stands on. Making one asks no system anything."""
+
+    def __init__(
+        self,
+        *,
+        cwd: Path | None = None,
+        config: Path | None = None,
+        read_only: bool = False,
+        loaded: Loaded | None = None,
+        discovery: bool = True,
+        env: Mapping[str, str] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.env = dict(os.environ if env is None else env)
+        self.cwd = cwd or Path.cwd()
+        self.now = now
+        self._config_path = config
+        self._discovery = discovery
+        self.loaded = loaded or load(self.cwd, config=config, env=self.env)
+        self.actor = Actor.current(environ=self.env)
+        self.findings: tuple[Finding, ...] = ()
+        self.failed: dict[str, QuarterdeckError] = {}
+        self.configs: dict[str, SourceConfig] = {}
+        self.discovered = False
+        self.busy = Busy()
+        self.state = StateDB(state_folder(self.env))
+        self.ledger = Ledger(self.state, self.actor, redact)
+        self.changelog = ChangeLog(self.state, redact)
+        self.hub = Hub((), busy=self.busy, by=self._by, now=now)
+        self.policy = Policy(
+            read_only=read_only,
+            protected=self._protected_environment,
+            local=self.is_local,
+            closed={s.name: "the config says read_only" for s in self.loaded.config.sources if s.read_only},
+            environment=self.environment_of,
+        )
+        keymap = check_keymap(self.loaded.config.keys, [_bindable(v) for v in built_in() if v.key])
+        self.key_problems = keymap.problems
+        rebound = {id: key for id, key in keymap.keys.items() if id in self.loaded.config.keys}
+        self.registry = Registry(built_in(), rebound)
+        self.operator = Operator(self.hub, self.registry, self.policy, self.ledger, now=now)
+        self.hub.changes.append(self._keep_changes)
+        self._writing: set[asyncio.Task[int]] = set()
+
+    # what is known of sources and environments
+
+    @property
+    def project_name(self) -> str:
+        """The folder the deck was started in, or the configured project's."""
+        return (self.loaded.project.parent if self.loaded.project else self.cwd).name or "/"
+
+    @property
+    def notice(self) -> str:
+        """One line about a config that is untrusted or broken; empty when all is well."""
+        if self.loaded.errors:
+            more = len(self.loaded.errors) - 1
+            return f"{self.loaded.errors[0]}{f' (+{more} more: quarterdeck config check)' if more else ''}"
+        return self.loaded.notice or next(iter(self.key_problems), "")
+
+    def environment_of(self, source: str) -> str:
+        """The environment a source belongs to, or an empty string."""
+        config = self.configs.get(source)
+        return (config.environment or "") if config else ""
+
+    def is_local(self, source: str) -> bool:
+        """Whether a source is on this machine: a path, a unix socket, the loopback."""
+        found = self.hub.sources.get(source)
+        return found is None or _local(found.address)
+
+    def _protected_environment(self, name: str) -> bool:
+        environment = self.loaded.config.environments.get(name)
+        return environment is not None and environment.protected
+
+    def is_protected(self, source: str) -> bool:
+        """Whether a source stands in a protected environment, or looks live."""
+        environment = self.environment_of(source)
+        return self._protected_environment(environment) or looks_live(source, environment)
+
+    def places(self) -> list[str]:
+        """Environments that have sources, else the names of sources that write to something."""
+        named = [name for name in self.loaded.config.environments if self.sources_in(name)]
+        rest = [name for name in self.hub.sources if not self.environment_of(name) and self.hub.sources[name].system in
+                ("docker", "mlflow", "registry", "github")]  # fmt: skip
+        return [*named, *rest]
+
+    def sources_in(self, place: str) -> list[str]:
+        """The sources of an environment, or the source of that name."""
+        if place in self.hub.sources and not self.environment_of(place):
+            return [place]
+        return [name for name in self.hub.sources if self.environment_of(name) == place]
+
+    def style_of(self, place: str) -> str:
+        """The configured colour of an environment as a style."""
+        environment = self.loaded.config.environments.get(place)
+        return f"env:{environment.color}" if environment and environment.color else ""
+
+    def looked_for(self, pane: str) -> tuple[str, ...]:
+        """What was looked for, where, and what answered, for an empty pane."""
+        lines = [
+            f"{f.system}: {f.evidence}{f' ({f.url})' if f.url else ''}: {f.why or ('found' if f.used else 'not used')}"
+            for f in self.findings
+            if f.system in SYSTEMS[pane]
+        ]
+        for name, error in self.failed.items():
+            if self.configs[name].system in SYSTEMS[pane]:
+                lines.append(str(error))
+        if not lines:
+            lines = [f"looked for {', '.join(SYSTEMS[pane])}: nothing configured, nothing found on this machine"]
+        mend = "add one under sources: in quarterdeck.yaml, then :config.reload; `quarterdeck doctor` says more"
+        return (*lines, mend)
+
+    # sources
+
+    def context(self) -> Context:
+        """What adapters are given."""
+        return Context(
+            secret=self._secret, env=self.env, config=self.loaded.config, project=str(self.cwd), now=self.now
+        )
+
+    def _secret(self, ref: SecretRef) -> str:
+        try:
+            return resolve(ref, env=self.env).reveal()
+        except SecretError as error:
+            raise AuthFailed("a secret could not be resolved", why=str(error)) from error
+
+    def take_configured(self) -> None:
+        """Make the configured sources. None is asked anything yet."""
+        self._take(self.loaded.config.sources)
+
+    async def discover(self) -> None:
+        """Look for systems, passively and within seconds, and take in what answered as itself."""
+        found: list[Candidate] = []
+        if self._discovery:
+            with self.busy.work("discovery"):
+                context = self.context()
+                first = await self._ask([e for e in catalog.entries() if e.system != "registry"], context)
+                found.extend(first)
+                found.extend(await self._ask([e for e in catalog.entries() if e.system == "registry"], context))
+        sources, self.findings = merge_sources(self.loaded.config.sources, found)
+        self._take(sources)
+        self.discovered = True
+
+    async def _ask(self, entries: Sequence[catalog.Entry], context: Context) -> list[Candidate]:
+        async def ask(entry: catalog.Entry) -> Sequence[Candidate]:
+            with suppress(QuarterdeckError, TimeoutError):
+                discover = await call(
+                    lambda: catalog.discoverer(entry), deadline=DISCOVERY_S, source=entry.system, what="loading it"
+                )
+                if discover is not None:
+                    async with asyncio.timeout(DISCOVERY_S):
+                        return await discover(context)
+            return ()
+
+        answers = await asyncio.gather(*(ask(entry) for entry in entries))
+        return [candidate for answer in answers for candidate in answer]
+
+    def _take(self, sources: Sequence[SourceConfig]) -> None:
+        context = self.context()
+        for config in sources:
+            if config.name in self.hub.sources:
+                continue
+            self.configs[config.name] = config
+            try:
+                self.hub.add(catalog.make(config, context))
+                self.failed.pop(config.name, None)
+            except QuarterdeckError as error:
+                self.failed[config.name] = error
+
+    async def reload(self) -> Loaded:
+        """Read the config again and exchange the sources that differ."""
+        self.loaded = load(self.cwd, config=self._config_path, env=self.env)
+        wanted = {source.name: source for source in self.loaded.config.sources}
+        for name in list(self.hub.sources):
+            configured = any(f.name == name and f.evidence == "configured" for f in self.findings)
+            if (configured or name in wanted) and wanted.get(name) != self.configs.get(name):
+                await self.hub.remove(name)
+        await self.discover()
+        return self.loaded
+
+    async def close(self) -> None:
+        """Let everything go, within a few seconds."""
+        await self.hub.close()
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=2)
+        await self.state.aclose(2)
+
+    # helpers
+
+    async def bounded(self, work: Awaitable[T], deadline: float, what: str, source: str) -> T:
+        """Await with a deadline. Raises Timeout."""
+        try:
+            async with asyncio.timeout(deadline):
+                return await work
+        except TimeoutError as error:
+            raise Timeout(what, source=source, why=f"no answer within {deadline:g} s") from error
+
+    def _by(self, ref: Ref, at: float) -> tuple[Literal["us", "outside"], str, str]:
+        return self.operator.by(ref, at)
+
+    def _keep_changes(self, rows: Sequence[ChangeRow]) -> None:
+        async def keep() -> int:
+            with suppress(StateError):
+                return await self.changelog.add(rows)
+            return 0
+
+        task = asyncio.get_running_loop().create_task(keep())
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+
+def _local(address: str) -> bool:
+    if not address or address.startswith(("unix:", "/", "~", ".")):
+        return True
+    parts = urlsplit(address)
+    if parts.scheme in ("", "file"):
+        return True
+    return parts.scheme in ("http", "https", "tcp") and is_loopback(parts.hostname or "")
+
+
+def _bindable(verb: Verb) -> Bindable:
+    scopes = frozenset(verb.applies_to) or (frozenset() if verb.screen in ("*", "deck") else frozenset({verb.screen}))
+    return Bindable(verb.id, verb.key.split(",")[0], scopes, verb.kind is VerbKind.MUTATION)

@@ -1,0 +1,51 @@
+"""Opening the deck in this terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from quarterdeck.boot import Boot
+from quarterdeck.terminal import refusal
+
+
+def open_deck(
+    *,
+    config: Path | None = None,
+    read_only: bool = False,
+    mouse: bool = True,
+    debug: bool = False,
+    boot: Boot | None = None,
+) -> int:
+    """Run the deck; answers the exit code."""
+    why = refusal(os.environ, sys.stdin.isatty(), sys.stdout.isatty())
+    if why:
+        click.echo(f"quarterdeck: {why}", err=True)
+        return 2
+    if config is not None and not config.is_file():
+        click.echo(f"quarterdeck: --config {config}: no such file", err=True)
+        return 2
+    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    boot = boot or Boot(config=config, read_only=read_only)
+    from quarterdeck.terminal import slow_link
+
+    if slow_link(boot.loaded.config.slow_link, boot.env):
+        os.environ.setdefault("TEXTUAL_FPS", "15")
+    from quarterdeck.app import QuarterdeckApp
+
+    async def run() -> int:
+        app = QuarterdeckApp(boot, mouse=mouse, debug=debug)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGHUP, signal.SIGTERM):
+            with suppress(NotImplementedError):
+                loop.add_signal_handler(name, app.exit, 128 + name)
+        code = await app.run_async(mouse=mouse)
+        return code or (70 if app.crash_file else 0)
+
+    return asyncio.run(run())

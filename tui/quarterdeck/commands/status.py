@@ -1,0 +1,111 @@
+"""`quarterdeck status`: every pane once, without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import click
+
+from quarterdeck.boot import Boot
+from quarterdeck_config.secrets import redact
+from quarterdeck_lifecycle.hub import PaneView
+from quarterdeck_lifecycle.records import State, row_json
+
+DOWN = (State.ERROR, State.AUTH, State.STALE, State.LOADING)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@click.option("--line", is_flag=True, help="one line, for a status bar")
+@click.option("--timeout", default=10.0, show_default=True, help="seconds to wait for the slowest source")
+@click.pass_context
+def status(ctx: click.Context, as_json: bool, line: bool, timeout: float) -> None:
+    """Print every pane once. Exit code 0 when all answer, 4 when one is down."""
+    boot = Boot(config=ctx.obj["config"], read_only=True)
+    ctx.exit(print_status(boot, as_json=as_json, line=line, timeout=timeout))
+
+
+def print_status(boot: Boot, *, as_json: bool, line: bool = False, timeout: float = 10.0) -> int:
+    """Ask everything once and print it; answers the exit code of the contract."""
+
+    async def ask() -> tuple[dict[str, Any], list[PaneView]]:
+        try:
+            await boot.discover()
+            views = await boot.hub.once(timeout)
+            return {view.pane: pane_json(view, boot) for view in views}, views
+        finally:
+            await boot.close()
+
+    found, views = asyncio.run(ask())
+    if as_json:
+        click.echo(redact(json.dumps(found, ensure_ascii=True)))
+    elif line:
+        click.echo(redact(one_line(views)))
+    else:
+        for view in views:
+            click.echo(redact(pane_text(view, boot)))
+    down = any(snap.state in DOWN for view in views for snap in view.snapshots) or boot.failed
+    return 4 if down else 0
+
+
+def pane_json(view: PaneView, boot: Boot) -> dict[str, Any]:
+    """Contract: `{state, age_s, error, rows, sources: [{name, system, state, age_s, error}]}`."""
+    now = boot.now()
+    sources: dict[str, dict[str, Any]] = {}
+    for snap in view.snapshots:
+        age = snap.age(now)
+        error = str(snap.error) if snap.error else None
+        known = sources.get(snap.source)
+        if known is None or _worse(snap.state, State(known["state"])):
+            sources[snap.source] = {
+                "name": snap.source, "system": snap.system, "state": snap.state.value,
+                "age_s": None if age is None else round(age, 3), "error": error,
+            }  # fmt: skip
+    ages = [s["age_s"] for s in sources.values() if s["age_s"] is not None]
+    return {
+        "state": view.state.value,
+        "age_s": max(ages, default=None),
+        "error": next((s["error"] for s in sources.values() if s["error"]), None),
+        "rows": [row_json(row) for row in view.rows()],
+        "sources": list(sources.values()),
+    }
+
+
+def _worse(one: State, other: State) -> bool:
+    from quarterdeck_lifecycle.records import WORST_FIRST
+
+    return WORST_FIRST.index(one) < WORST_FIRST.index(other)
+
+
+def one_line(views: list[PaneView]) -> str:
+    """`repositories 12 ✗1 | ...`: counts and trouble of every pane."""
+    parts = []
+    for view in views:
+        rows = view.rows()
+        bad = sum(1 for row in rows if row.status.value == "bad")
+        look = sum(1 for row in rows if row.status.value == "look")
+        marks = f"{f' ✗{bad}' if bad else ''}{f' ▲{look}' if look else ''}"
+        state = "" if view.state in (State.FRESH, State.NONE) else f" {view.state.value}"
+        parts.append(f"{view.pane} {len(rows)}{marks}{state}")
+    return " | ".join(parts)
+
+
+def pane_text(view: PaneView, boot: Boot) -> str:
+    """A pane as lines of text."""
+    lines = [f"{view.pane.upper()}  {view.state.value}"]
+    for snap in view.snapshots:
+        if snap.error is not None:
+            lines.append(f"  {snap.source} ({snap.system}) {snap.kind}: {snap.error}")
+        if snap.partial:
+            lines.append(f"  {snap.source} ({snap.system}) {snap.kind}: partial: {snap.partial}")
+    if not view.snapshots:
+        lines += [f"  {line}" for line in boot.looked_for(view.pane)]
+    for row in view.rows():
+        name = row.name.replace("\n", " ")
+        note = row.note.replace("\n", " ")
+        lines.append(f"  {row.status.value:<8} {row.kind:<13} {name:<40} {row.state:<20} {note}".rstrip())
+    return "\n".join(lines) + "\n"
+
+

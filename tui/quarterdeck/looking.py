@@ -1,0 +1,313 @@
+"""What the deck's looking verbs do. A mixin of the deck; it reads, opens screens and moves the cursor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from quarterdeck.panes.freshness import explain
+from quarterdeck.screens.changes import ChangesScreen
+from quarterdeck.screens.children import ChildrenScreen
+from quarterdeck.screens.compare import CompareScreen
+from quarterdeck.screens.detail import DetailScreen
+from quarterdeck.screens.help import HelpScreen
+from quarterdeck.screens.ledger import LedgerScreen
+from quarterdeck.screens.logs import LogScreen
+from quarterdeck.screens.metrics import MetricsScreen
+from quarterdeck.screens.palette import Palette
+from quarterdeck.screens.text import TextScreen
+from quarterdeck.views.catalog import TABS
+from quarterdeck.widgets.prompt import PromptBar
+from quarterdeck_lifecycle.ports import Describes, Drills, TailsLogs
+from quarterdeck_lifecycle.records import PANES, Record, Ref
+
+if TYPE_CHECKING:
+    from quarterdeck.deck import DeckScreen
+
+
+class Looking:
+    """Handlers `do_<verb>`; the deck finds them by the verb's id."""
+
+    @property
+    def _deck(self) -> DeckScreen:
+        return cast("DeckScreen", self)
+
+    def do_open(self) -> None:
+        """Drill into what has something inside, else its detail."""
+        deck = self._deck
+        ref = deck.pane.ref
+        if ref is None:
+            return
+        if deck.pane.view.kind == "series":
+            deck.app.push_screen(MetricsScreen(deck.app.boot, ref))
+            return
+        source = deck.app.boot.hub.sources.get(ref.source)
+        if isinstance(source, Drills) and ref.kind in ("run", "model", "version", "pull_request"):
+            deck.app.push_screen(ChildrenScreen(deck.app.boot, ref, deck.record))
+        else:
+            self.do_detail()
+
+    def do_detail(self) -> None:
+        """Everything known of the row."""
+        deck = self._deck
+        ref = deck.pane.ref
+        if ref is None:
+            return
+        source = deck.app.boot.hub.sources.get(ref.source)
+        describes = source if isinstance(source, Describes) else None
+        deck.app.push_screen(DetailScreen(deck.app.boot, ref, deck.record, describes))
+
+    def do_logs(self) -> None:
+        """The log of the row, or of the marked rows merged."""
+        self._open_logs(previous=False)
+
+    def do_previous(self) -> None:
+        """The log of the container that this one replaced."""
+        self._open_logs(previous=True)
+
+    def _open_logs(self, *, previous: bool) -> None:
+        deck = self._deck
+        refs = [
+            ref for ref in deck.refs if isinstance(deck.app.boot.hub.sources.get(ref.source), TailsLogs)
+        ]
+        if not refs:
+            deck.app.say("nothing here has a log", "warning")
+            return
+        deck.app.push_screen(LogScreen(deck.app.boot, refs, previous=previous))
+
+    def do_back(self) -> None:
+        """Drop marks, then the filter, then the zoom."""
+        deck = self._deck
+        if deck.table.marked:
+            deck.table.clear_marks()
+        elif deck.pane.maker.filter:
+            deck.pane.choose_filter("")
+        elif deck.zoomed:
+            self.do_zoom()
+
+    def do_zoom(self) -> None:
+        """The focused pane alone, or all again."""
+        deck = self._deck
+        deck.zoomed = not deck.zoomed
+        deck.lay_out()
+        deck.refresh_bars()
+
+    def do_pane_repositories(self) -> None:
+        """Focus."""
+        self._deck.focus_pane("repositories")
+
+    def do_pane_pipelines(self) -> None:
+        """Focus."""
+        self._deck.focus_pane("pipelines")
+
+    def do_pane_containers(self) -> None:
+        """Focus."""
+        self._deck.focus_pane("containers")
+
+    def do_pane_models(self) -> None:
+        """Focus."""
+        self._deck.focus_pane("models")
+
+    def do_pane_metrics(self) -> None:
+        """Focus."""
+        self._deck.focus_pane("metrics")
+
+    def do_pane_next(self) -> None:
+        """The next pane."""
+        self._step_pane(1)
+
+    def do_pane_previous(self) -> None:
+        """The previous pane."""
+        self._step_pane(-1)
+
+    def _step_pane(self, step: int) -> None:
+        deck = self._deck
+        deck.focus_pane(PANES[(PANES.index(deck.focused_pane) + step) % len(PANES)])
+
+    def do_tab_next(self) -> None:
+        """The next tab."""
+        self._deck.pane.choose_tab(self._deck.pane.tab + 1)
+
+    def do_tab_previous(self) -> None:
+        """The previous tab."""
+        self._deck.pane.choose_tab(self._deck.pane.tab - 1)
+
+    def do_filter(self) -> None:
+        """Type an expression."""
+        deck = self._deck
+        deck.filtering = True
+        deck.query_one(PromptBar).open("/", deck.pane.maker.filter.text)
+
+    def do_sort(self) -> None:
+        """By the next order."""
+        self._deck.app.say(f"sorted by {self._deck.pane.next_order()}")
+
+    def do_mark(self) -> None:
+        """Mark the row."""
+        self._deck.table.action_toggle_mark()
+
+    def do_top(self) -> None:
+        """To the first row."""
+        self._deck.table.action_cursor_home()
+
+    def do_bottom(self) -> None:
+        """To the last row."""
+        self._deck.table.action_cursor_end()
+
+    def do_up(self) -> None:
+        """One up."""
+        self._deck.table.action_cursor_up()
+
+    def do_down(self) -> None:
+        """One down."""
+        self._deck.table.action_cursor_down()
+
+    def do_refresh(self) -> None:
+        """Ask the sources of this pane again."""
+        deck = self._deck
+        for name in {snap.source for snap in deck.pane.snapshots()}:
+            deck.app.boot.hub.poke(name)
+        deck.app.say("asked again")
+
+    def do_changes(self) -> None:
+        """What changed."""
+        self._deck.app.push_screen(ChangesScreen(self._deck.app.boot))
+
+    def do_ledger(self) -> None:
+        """What was done from here."""
+        self._deck.app.push_screen(LedgerScreen(self._deck.app.boot))
+
+    def do_help(self) -> None:
+        """The keys that apply here."""
+        deck = self._deck
+        deck.app.push_screen(HelpScreen(deck.app.boot, "deck", deck.pane.view.kind))
+
+    def do_command(self) -> None:
+        """The command line."""
+        self._deck.app.push_screen(Palette(self._deck))
+
+    def do_mend(self) -> None:
+        """What is wrong with the sources of this pane."""
+        deck = self._deck
+        lines = explain(deck.pane.snapshots(), deck.app.now())
+        lines += [*deck.app.boot.looked_for(deck.focused_pane)]
+        deck.app.push_screen(TextScreen(f"how {deck.pane.view.title.lower()} are fed", lines or ["nothing is asked"]))
+
+    def do_copy(self) -> None:
+        """What of the row goes to the clipboard."""
+        deck = self._deck
+        record = deck.record
+        if record is None:
+            return
+        values = {"name": record.name, "ref": str(record.ref), "id": record.ref.id}
+        for field in ("digest", "head", "image", "url", "path", "address", "run_id"):
+            value = getattr(record, field, "")
+            if value:
+                values[field] = str(value)
+        deck.app.choose(f"copy of {record.name}", list(values.items()), deck.app.copy)
+
+    def do_link(self) -> None:
+        """The row's web address, shown and copied."""
+        deck = self._deck
+        record = deck.record
+        if record is None or not record.url:
+            deck.app.say("this row has no web address", "warning")
+        elif not record.url.startswith(("http://", "https://")):
+            deck.app.say(f"not a web address: {record.url[:80]}", "warning")
+        else:
+            deck.app.copy(record.url)
+
+    def do_owner(self) -> None:
+        """Jump to what the row belongs to: the source repository, the run that built it, the model."""
+        deck = self._deck
+        record = deck.record
+        target = None if record is None else owner_of(record, deck.app.boot.hub.records())
+        if record is None:
+            return
+        if target is None:
+            deck.app.say(f"nothing here owns {record.name}, as far as its labels and links say", "warning")
+        else:
+            self.jump(target.ref)
+
+    def jump(self, ref: Ref) -> None:
+        """Focus the pane and tab of a ref and put the cursor on it."""
+        deck = self._deck
+        for name, views in TABS.items():
+            for tab, view in enumerate(views):
+                if view.kind == ref.kind:
+                    pane = next(p for p in deck.panes if p.pane == name)
+                    if pane.tab != tab:
+                        pane.choose_tab(tab)
+                    deck.focus_pane(name)
+                    if not deck.table.move_to_key(ref):
+                        pane.choose_filter("")
+                        deck.table.move_to_key(ref)
+                    return
+
+    def do_compare(self) -> None:
+        """Two marked rows side by side."""
+        deck = self._deck
+        records = [r for r in (deck.app.boot.hub.find(ref) for ref in deck.refs) if r is not None]
+        if len(records) != 2:
+            deck.app.say("mark two rows with Space, then =", "warning")
+            return
+        deck.app.push_screen(CompareScreen(deck.app.boot, records[0], records[1]))
+
+    def do_query(self) -> None:
+        """A chart of any expression."""
+        self._deck.app.push_screen(MetricsScreen(self._deck.app.boot, None))
+
+    def do_quit(self) -> None:
+        """Leave."""
+        self._deck.app.exit()
+
+    def do_mouse(self) -> None:
+        """Mouse on or off."""
+        self._deck.app.toggle_mouse()
+
+    def do_config_reload(self) -> None:
+        """Read the config again."""
+        self._deck.app.reload_config()
+
+    def do_theme(self) -> None:
+        """Choose a theme."""
+        app = self._deck.app
+        names = [(name, name) for name in sorted(app.available_themes)]
+        app.choose("theme", names, app.use_theme)
+
+    def do_write_open(self) -> None:
+        """Open the row's source for writing, or shut it."""
+        deck = self._deck
+        ref = deck.pane.ref
+        name = ref.source if ref is not None else next((s.source for s in deck.pane.snapshots()), "")
+        if name:
+            deck.app.toggle_writing(name)
+
+
+def owner_of(record: Record, records: list[Record]) -> Record | None:
+    """The record that this one's links point to: by commit, by image digest, by model and version, by run id."""
+    wanted = {(str(link.kind), link.value) for link in record.links}
+    by_kind = {
+        "container": ("tag", "image", "run", "repository"),
+        "image": ("tag", "run", "repository"),
+        "tag": ("run", "repository"),
+        "run": ("pull_request", "repository"),
+        "pull_request": ("repository",),
+        "version": ("model", "training_run"),
+        "endpoint": ("version", "container"),
+        "alert": ("series", "container"),
+    }
+    for kind in by_kind.get(record.kind, ()):
+        for other in records:
+            if other.kind == kind and other.ref != record.ref and _joined(wanted, other):
+                return other
+    return None
+
+
+def _joined(wanted: set[tuple[str, str]], other: Record) -> bool:
+    if any((link.kind, link.value) in wanted for link in other.links):
+        return True
+    facts = {
+        ("commit", getattr(other, "head", "")), ("digest", getattr(other, "digest", "")), ("model", other.name),
+        ("training_run", getattr(other, "run_id", "")), ("digest", other.ref.id), ("container", other.name),
+    }  # fmt: skip
+    return any(value and (kind, value) in wanted for kind, value in facts)

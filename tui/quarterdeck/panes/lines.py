@@ -1,0 +1,147 @@
+"""The lines around the panes, as cells. Pure but for reading the hub's snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from quarterdeck.keys import choose, pretty
+from quarterdeck.views.fmt import clock, duration, glyph, one_line, short
+from quarterdeck.widgets.cells import UNICODE, Cell
+from quarterdeck_lifecycle.changelog import ChangeRow
+from quarterdeck_lifecycle.records import TROUBLE, Record, Status
+from quarterdeck_lifecycle.verbs import VerbKind
+
+if TYPE_CHECKING:
+    from quarterdeck.boot import Boot
+    from quarterdeck.deck import DeckScreen
+    from quarterdeck.panes.pane import Pane
+
+Cells = tuple[list[Cell], list[Cell]]
+
+
+def top_cells(boot: Boot) -> Cells:
+    """Project, environments with their state of writing, who I am, how much trouble there is."""
+    cells = [Cell("quarterdeck ", "accent"), Cell(f"{boot.project_name} "), Cell("│ ", "dim")]
+    windows = boot.policy.windows()
+    for name in boot.places():
+        sources = boot.sources_in(name)
+        left = max((windows[s] for s in sources if s in windows), default=None)
+        if left is not None:
+            cells.append(Cell(f"{name}:WRITE {duration(left // 15 * 15 + 15)} ", "bad"))
+        elif any(not boot.policy.access(s).open for s in sources):
+            cells.append(Cell(f"{name}:RO ", boot.style_of(name) or "warn"))
+        else:
+            cells.append(Cell(f"{name} ", boot.style_of(name)))
+    if boot.places():
+        cells.append(Cell("│ ", "dim"))
+    cells += [Cell(f"as {boot.actor.user}@{boot.actor.host}", "dim")]
+    if boot.actor.origin != "local":
+        cells.append(Cell(f" via {boot.actor.origin}", "dim"))
+    counts: dict[Status, int] = {}
+    for record in boot.hub.records():
+        counts[record.status] = counts.get(record.status, 0) + 1
+    right = [
+        Cell(f"{glyph(status).text}{counts[status]} ", glyph(status).style)
+        for status in (Status.BAD, Status.LOOK, Status.WAITING)
+        if counts.get(status)
+    ]
+    return cells, right or [Cell("✓ ", "ok")]
+
+
+def trouble_cells(boot: Boot) -> Cells:
+    """The worst rows of all panes and the sources that do not answer, as many as fit."""
+    bad = [r for r in boot.hub.records() if r.status in (Status.BAD, Status.WAITING)]
+    bad.sort(key=lambda r: (TROUBLE[r.status], -(r.updated_at or 0.0)))
+    cells: list[Cell] = []
+    names = dict.fromkeys(e.source for e in boot.hub.trouble())
+    for name in list(names)[:2]:
+        error = next(e for e in boot.hub.trouble() if e.source == name)
+        cells.append(Cell(f"{UNICODE.bad}{name} {error.word}  ", "bad"))
+    cells.extend(
+        Cell(f"{glyph(r.status).text}{_called(r)} {one_line(r.note or r.state)[:40]}  ", glyph(r.status).style)
+        for r in bad[:6]
+    )
+    if boot.notice:
+        cells.insert(0, Cell(f"{boot.notice}  ", "warn"))
+    if not cells:
+        return [Cell("nothing is in trouble", "dim")], []
+    more = len(bad) - 6
+    return [Cell("! ", "warn"), *cells], [Cell(f" +{more}", "warn")] if more > 0 else []
+
+
+def _called(record: Record) -> str:
+    if record.kind == "run":
+        return f"run#{getattr(record, 'number', '')}"
+    if record.kind == "pull_request":
+        return f"#{getattr(record, 'number', '')}"
+    return record.name
+
+
+def change_cells(recent: Sequence[ChangeRow], now: float) -> Cells:
+    """The last changes, newest first."""
+    if not recent:
+        return [Cell(f"{UNICODE.changed} no change seen yet", "dim")], [Cell("c", "dim")]
+    cells = [Cell(f"{UNICODE.changed} ", "accent")]
+    for row in list(recent)[:3]:
+        cells.append(Cell(f"{clock(row.at.timestamp(), now)} ", "dim"))
+        cells.append(Cell(f"{row.environment + ' ' if row.environment else ''}{row.name} {change_words(row)}  "))
+        cells.append(Cell(f"{'by us' if row.by == 'us' else 'outside'}   ", "ok" if row.by == "us" else "warn"))
+    return cells, [Cell(" c", "dim")]
+
+
+def change_words(row: ChangeRow) -> str:
+    """What changed, in a few words: `image v41→v42`, `new`, `gone`."""
+    if row.what in ("new", "gone"):
+        detail = _short(row.after or row.before)
+        return f"{row.kind} {row.what}{' ' + detail if detail else ''}"
+    return f"{row.what} {_short(row.before) or '-'}→{_short(row.after) or '-'}"
+
+
+def _short(value: str) -> str:
+    value = one_line(value)
+    if value.startswith("sha256:"):
+        return short(value, 8)
+    if len(value) == 40 and all(c in "0123456789abcdef" for c in value):
+        return value[:7]
+    return value if len(value) <= 32 else value[:31] + "…"
+
+
+def hint_cells(pane: Pane, boot: Boot) -> list[Cell]:
+    """What is known of the row under the cursor."""
+    if pane.table.cursor_is_ghost:
+        return [Cell(f"{UNICODE.ghost} this row is gone; nothing can be done to it", "ghost")]
+    record = pane.record
+    if record is None:
+        return []
+    cells = [glyph(record.status), Cell(f" {record.name}: {record.state}")]
+    if record.note:
+        cells.append(Cell(f" · {one_line(record.note)}", "warn" if record.status is not Status.OK else "dim"))
+    access = boot.policy.access(record.ref.source)
+    if not access.open:
+        cells.append(Cell(f"   {access.why}", "dim"))
+    return cells
+
+
+def key_cells(deck: DeckScreen, boot: Boot) -> list[Cell]:
+    """The keys that apply to the row, greyed where the operator may not."""
+    kind, record = deck.pane.view.kind, deck.record
+    cells: list[Cell] = []
+    seen: set[str] = set()
+    for verb in boot.registry.on(kind):
+        keys = boot.registry.keys(verb.id)
+        if not keys or keys[0] in seen:
+            continue
+        seen.add(keys[0])
+        verbs = choose(boot.registry, "deck", keys[0], kind)
+        title = "/".join(v.title for v in verbs[:2])
+        style = ""
+        if verb.kind is VerbKind.MUTATION:
+            ref = deck.pane.ref
+            if ref is None or all(boot.operator.why_not(v, ref, record) for v in verbs):
+                style = "dim"
+        cells += [Cell(pretty(keys), "accent" if not style else "dim"), Cell(f" {title}  ", style or "")]
+    for id in ("open", "detail", "filter", "command", "help"):
+        verb_keys = boot.registry.keys(id)
+        cells += [Cell(pretty(verb_keys), "accent"), Cell(f" {id}  ", "dim")]
+    return cells

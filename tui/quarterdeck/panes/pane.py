@@ -1,0 +1,207 @@
+"""A pane: its title, the table of its tab, and a foot that says what is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+
+from quarterdeck.panes.freshness import how_fed, trouble
+from quarterdeck.panes.rows import Filter, RowMaker
+from quarterdeck.views.catalog import TABS, TITLES
+from quarterdeck.views.fmt import STYLES, glyph
+from quarterdeck.views.model import Look, View, worst
+from quarterdeck.widgets.bars import Bar
+from quarterdeck.widgets.cells import Cell, Row
+from quarterdeck.widgets.table import RecordTable
+from quarterdeck_lifecycle.feed import Snapshot
+from quarterdeck_lifecycle.hub import Hub
+from quarterdeck_lifecycle.kinds import Stats
+from quarterdeck_lifecycle.records import PANES, Record, Ref, Status
+
+
+class PaneTitle(Bar):
+    """The first line; the whole pane when it is collapsed."""
+
+
+class PaneNote(Bar):
+    """The last line, when something is wrong."""
+
+
+class Pane(Vertical):
+    """One of the five. Shows what the hub has; asks nobody itself."""
+
+    class TabChanged(Message):
+        """Another kind is shown, and may have to be fed."""
+
+        def __init__(self, pane: Pane) -> None:
+            super().__init__()
+            self.pane = pane
+
+    def __init__(self, name: str, hub: Hub, now: Callable[[], float] = time.time) -> None:
+        super().__init__(id=name)
+        self.pane = name
+        self.hub = hub
+        self.now = now
+        self.views = TABS[name]
+        self.tab = 0
+        self.colours: Mapping[str, str] = {}
+        self.stats: dict[Ref, Stats] = {}
+        self.collapsed = False
+        self.looked_for: tuple[str, ...] = ()
+        self._makers = {view.kind: RowMaker(view) for view in self.views}
+        self._total = 0
+        self._soon = False
+
+    def compose(self) -> ComposeResult:
+        """Title, table, foot."""
+        yield PaneTitle(fill="─")
+        table = RecordTable()
+        table.set_columns(self.view.columns)
+        yield table
+        yield PaneNote()
+
+    @property
+    def view(self) -> View:
+        """The tab that is shown."""
+        return self.views[self.tab]
+
+    @property
+    def maker(self) -> RowMaker:
+        """What orders and filters the tab that is shown."""
+        return self._makers[self.view.kind]
+
+    @property
+    def table(self) -> RecordTable:
+        """The table."""
+        return self.query_one(RecordTable)
+
+    @property
+    def ref(self) -> Ref | None:
+        """The identity under the cursor, a ghost's too."""
+        key = self.table.cursor_key
+        return key if isinstance(key, Ref) else None
+
+    @property
+    def record(self) -> Record | None:
+        """The record under the cursor; None when it is gone."""
+        return None if self.ref is None or self.table.cursor_is_ghost else self.hub.find(self.ref)
+
+    def snapshots(self) -> list[Snapshot]:
+        """The feeds of the shown kind."""
+        return self.hub.snapshots(self.view.kind)
+
+    def collapse(self, collapsed: bool) -> None:
+        """Be one line, or open."""
+        self.collapsed = collapsed
+        self.set_class(collapsed, "-collapsed")
+        self.show()
+
+    def choose_tab(self, tab: int) -> None:
+        """Show another kind."""
+        self.tab = tab % len(self.views)
+        self.table.set_columns(self.view.columns)
+        self.table.set_rows([])
+        self.show()
+        self.post_message(self.TabChanged(self))
+
+    def choose_filter(self, text: str) -> str:
+        """Filter the rows; answers what is wrong with the expression, if anything."""
+        self.maker.filter = Filter(text)
+        self.show()
+        return self.maker.filter.problem
+
+    def next_order(self) -> str:
+        """Sort by the next order."""
+        order = self.maker.next_order()
+        self.show()
+        return order
+
+    def show(self) -> None:
+        """Bring title, table and foot up to what the hub has now."""
+        if not self.is_mounted:
+            return
+        snapshots = self.snapshots()
+        records = [row for snap in snapshots for row in snap.rows]
+        look = self.look()
+        self._total = len(records)
+        if not self.collapsed:
+            rows = self.maker.make(records, look)
+            table = self.table
+            table.empty = self._empty_lines(snapshots, bool(records))
+            table.set_rows(rows)
+            table.set_sort(self.maker.order, self.maker.reverse)
+            note = trouble(snapshots, look.now)
+            self.query_one(PaneNote).set_class(bool(note), "-shown")
+            self.query_one(PaneNote).show([Cell(note, "warn")])
+            self._show_title(snapshots, rows, look)
+        else:
+            self._show_line(snapshots, records, look)
+
+    def show_soon(self) -> None:
+        """Bring the rows up to date within half a second, once for all that arrives until then."""
+        if not self._soon:
+            self._soon = True
+            self.set_timer(0.5, self._show_now)
+
+    def _show_now(self) -> None:
+        self._soon = False
+        self.show()
+
+    def look(self) -> Look:
+        """What the views may know."""
+        return Look(now=self.now(), colours=self.colours, stats=self.stats)
+
+    def _show_title(self, snapshots: list[Snapshot], rows: list[Row], look: Look) -> None:
+        focused = self.has_focus_within
+        style = "accent" if focused else "dim"
+        left = [Cell(f"{'┏' if focused else '┌'}{PANES.index(self.pane) + 1} ", style)]
+        for place, view in enumerate(self.views):
+            count = sum(len(s.rows) for s in self.hub.snapshots(view.kind))
+            if place == self.tab:
+                shown = f"{len(rows)} of {self._total}" if self.maker.filter else str(self._total)
+                left.append(Cell(f"{view.title} {shown} ", "head" if not focused else "accent"))
+            elif focused and len(self.views) > 1:
+                left.append(Cell(f"{view.title}{f' {count}' if count else ''} ", "dim"))
+        if self.maker.filter:
+            left.append(Cell(f"/{self.maker.filter.text} ", "warn"))
+        if self.maker.order != next(iter(self.view.orders)) or self.maker.reverse:
+            left.append(Cell(f"sort:{self.maker.order}{'↑' if self.maker.reverse else ''} ", "dim"))
+        right = [Cell(" "), *how_fed(snapshots, look.now), Cell(" ")] if snapshots else [Cell(" none ", "dim")]
+        self.query_one(PaneTitle).show(left, right, style)
+
+    def _show_line(self, snapshots: list[Snapshot], records: list[Record], look: Look) -> None:
+        first = worst(records)
+        title = TITLES[self.pane] if self.tab == 0 else self.view.title
+        left = [Cell(f"{PANES.index(self.pane) + 1} ", "dim"), Cell(f"{title} {len(records)}".ljust(15), "head")]
+        if first is not None:
+            line = self.view.line(records, look)
+            left += [glyph(first.status), Cell(f" {line}", STYLES[first.status] if _bad(first) else "")]
+        else:
+            left.append(Cell(self._empty_lines(snapshots, False)[0], "dim"))
+        right = [Cell(" "), *how_fed(snapshots, look.now)] if snapshots else [Cell(" none", "dim")]
+        self.query_one(PaneTitle).show([c for c in left if c.text], right)
+
+    def _empty_lines(self, snapshots: list[Snapshot], filtered: bool) -> tuple[str, ...]:
+        if filtered:
+            return (f"nothing matches /{self.maker.filter.text}", "Esc clears the filter")
+        if not snapshots:
+            return (f"no source of {self.view.title.lower()}", *self.looked_for)
+        lines: list[str] = []
+        for snap in snapshots:
+            if snap.error is not None:
+                lines.append(f"{snap.source}: {snap.error.what}")
+                lines += [f"  why: {line}" for line in snap.error.why.splitlines()[:2]]
+                lines += [f"  mend: {snap.error.mend}"] if snap.error.mend else []
+            elif snap.fetched_at is None:
+                lines.append(f"{snap.source}: asking, answers within 10 s or says why not")
+            else:
+                lines.append(f"{snap.source} answered: no {self.view.title.lower()}")
+        return tuple(lines) or ("nothing here",)
+
+
+def _bad(record: Record) -> bool:
+    return record.status in (Status.BAD, Status.LOOK)

@@ -1,0 +1,193 @@
+"""What is inside a thing: jobs of a run, versions of a model. Paged: more rows come when the cursor reaches the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from quarterdeck.panes.rows import Filter
+from quarterdeck.screens.base import SubScreen
+from quarterdeck.screens.detail import DetailScreen
+from quarterdeck.screens.logs import LogScreen
+from quarterdeck.views.catalog import view_of
+from quarterdeck.views.fmt import age, duration, glyph, one_line
+from quarterdeck.views.model import Look, haystack
+from quarterdeck.widgets.cells import Cell, Column, Row
+from quarterdeck.widgets.prompt import PromptBar
+from quarterdeck.widgets.table import RecordTable
+from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.kinds import Job
+from quarterdeck_lifecycle.ports import Describes, Drills, TailsLogs
+from quarterdeck_lifecycle.records import Record, Ref
+
+if TYPE_CHECKING:
+    from quarterdeck.boot import Boot
+
+COLUMNS = (
+    Column("status", "", 1),
+    Column("name", "NAME", 34, flex=3, min_width=12),
+    Column("state", "STATE", 14, flex=1, min_width=8),
+    Column("took", "TOOK", 6, "right", priority=1),
+    Column("when", "WHEN", 5, "right", priority=2),
+    Column("note", "NOTE", 40, flex=3, min_width=8, priority=1),
+)
+
+
+def child_row(record: Record, look: Look) -> Row:
+    """A row of any kind; kinds with a view of their own show as that."""
+    view = view_of(record.kind)
+    if view is not None:
+        return view.row(record, look)
+    took = "-"
+    if isinstance(record, Job) and record.started_at is not None:
+        took = duration((record.finished_at or look.now) - record.started_at)
+    return Row(
+        record.ref,
+        (
+            glyph(record.status),
+            Cell(record.name),
+            Cell(record.state),
+            Cell(took, "dim"),
+            Cell(age(record.updated_at, look.now), "dim"),
+            Cell(one_line(record.note), "dim"),
+        ),
+    )
+
+
+class ChildrenScreen(SubScreen):
+    """A drill-down."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", show=False),
+        Binding("l", "logs", show=False),
+        Binding("d", "detail", show=False),
+        Binding("r", "again", show=False),
+        Binding("j", "down", show=False),
+        Binding("k", "up", show=False),
+        Binding("space", "mark", show=False, priority=True),
+    ]
+    foot: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("Enter", "open"), ("l", "logs"), ("d", "detail"), ("/", "filter"), ("r", "ask again"),
+    )  # fmt: skip
+
+    def __init__(self, boot: Boot, ref: Ref, parent: Record | None) -> None:
+        self._name = parent.name if parent else ref.id
+        super().__init__(f"{ref.kind.replace('_', ' ')} {self._name}")
+        self._boot = boot
+        self._ref = ref
+        self._rows: list[Record] = []
+        self._next = ""
+        self._filter = Filter()
+        self._asking = False
+
+    def body(self) -> ComposeResult:
+        """The table, and a prompt for the filter."""
+        yield RecordTable(COLUMNS)
+        yield PromptBar()
+
+    def on_mount(self) -> None:
+        """Ask for the first page."""
+        super().on_mount()
+        self.query_one(RecordTable).focus()
+        self.query_one(RecordTable).empty = ["asking, at most 30 s"]
+        self.action_again()
+
+    def action_again(self) -> None:
+        """Ask from the first page on."""
+        self._rows, self._next = [], ""
+        self.app.work(self._page(), "what is inside")
+
+    async def _page(self) -> None:
+        source = self._boot.hub.sources.get(self._ref.source)
+        if not isinstance(source, Drills) or self._asking:
+            return
+        self._asking = True
+        try:
+            listing, self._next = await self._boot.bounded(
+                source.children(self._ref, self._next), 30, "what is inside", self._ref.source
+            )
+        except QuarterdeckError as error:
+            if self.is_mounted:
+                self.query_one(RecordTable).empty = [str(error)]
+                self.app.say(str(error), "error")
+            return
+        finally:
+            self._asking = False
+        known = {row.ref for row in self._rows}
+        self._rows += [row for row in listing.rows if row.ref not in known]
+        if self.is_mounted:
+            self.show_rows()
+
+    def show_rows(self) -> None:
+        """Those that the filter keeps."""
+        table = self.query_one(RecordTable)
+        if self._rows:
+            view = view_of(self._rows[0].kind)
+            table.set_columns(view.columns if view else COLUMNS)
+        else:
+            table.empty = [f"{self._ref.source} answered: nothing inside"]
+        kept = [row for row in self._rows if self._filter.keeps(haystack(row))]
+        table.set_rows([child_row(row, Look(now=self.app.now())) for row in kept])
+        more = ", more on the way down" if self._next else ""
+        self.entitle(f"{self._ref.kind.replace('_', ' ')} {self._name}: {len(kept)} rows{more}")
+
+    @on(RecordTable.CursorMoved)
+    def moved(self) -> None:
+        """The next page when the cursor reaches the end."""
+        table = self.query_one(RecordTable)
+        if self._next and table.rows and table.cursor_key == table.rows[-1].key:
+            self.app.work(self._page(), "the next page")
+
+    def _current(self) -> Record | None:
+        key = self.query_one(RecordTable).cursor_key
+        return next((row for row in self._rows if row.ref == key), None)
+
+    @on(RecordTable.RowSelected)
+    def chosen(self) -> None:
+        """Enter: the log of a job, the inside of what has one, else the detail."""
+        record = self._current()
+        if record is None:
+            return
+        if record.kind == "job":
+            self.action_logs()
+        else:
+            self.action_detail()
+
+    def action_logs(self) -> None:
+        """The log."""
+        record = self._current()
+        if record is not None and isinstance(self._boot.hub.sources.get(record.ref.source), TailsLogs):
+            self.app.push_screen(LogScreen(self._boot, [record.ref], names={record.ref: record.name}))
+
+    def action_detail(self) -> None:
+        """Everything known of it."""
+        record = self._current()
+        if record is not None:
+            source = self._boot.hub.sources.get(record.ref.source)
+            describes = source if isinstance(source, Describes) else None
+            self.app.push_screen(DetailScreen(self._boot, record.ref, record, describes))
+
+    def action_filter(self) -> None:
+        """Type an expression."""
+        self.query_one(PromptBar).open("/", self._filter.text)
+
+    def on_prompt_bar_closed(self, event: PromptBar.Closed) -> None:
+        """Filter."""
+        self._filter = Filter(event.value if event.kept else "")
+        self.show_rows()
+        self.query_one(RecordTable).focus()
+
+    def action_down(self) -> None:
+        """One down."""
+        self.query_one(RecordTable).action_cursor_down()
+
+    def action_up(self) -> None:
+        """One up."""
+        self.query_one(RecordTable).action_cursor_up()
+
+    def action_mark(self) -> None:
+        """Mark the row."""
+        self.query_one(RecordTable).action_toggle_mark()

@@ -1,0 +1,160 @@
+"""The dialog before a write: exactly what will be sent, what it touches, and a confirmation that no accident gives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Input, Static
+
+from quarterdeck.screens.dialogs import Dialog, line
+from quarterdeck.widgets.prompt import PromptInput
+from quarterdeck_lifecycle.ports import Preview
+from quarterdeck_lifecycle.verbs import Verb
+
+if TYPE_CHECKING:
+    from quarterdeck.app import QuarterdeckApp
+
+ARMING_S = 0.3
+REPEAT_S = 0.12
+
+
+class TypedInput(PromptInput):
+    """A field that takes no paste: what is pasted was not read."""
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        self.app.bell()
+
+    def action_paste(self) -> None:
+        """No paste."""
+        self.app.bell()
+
+
+class ConfirmDialog(Dialog[str]):
+    """Answers the reason given (possibly empty) when confirmed, None when cancelled.
+
+    `key`: `y` confirms. `typed`: the name, or the count of many, is typed. Nothing confirms within 300 ms of
+    opening, from a paste, or from a key that repeats.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n", "cancel", show=False),
+        Binding("y", "confirm", show=False),
+        Binding("c", "copy_command", show=False),
+    ]
+
+    def __init__(
+        self,
+        verb: Verb,
+        previews: list[Preview],
+        confirm: Literal["none", "key", "typed"],
+        environment: str,
+        protected: bool,
+        app: QuarterdeckApp,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(classes="-dangerous" if protected or confirm == "typed" else "")
+        self._verb = verb
+        self._previews = previews
+        self._confirm = confirm
+        self._environment = environment
+        self._protected = protected
+        self._owner = app
+        self._clock = clock
+        self._opened = 0.0
+        self._last_key = 0.0
+
+    @property
+    def expected(self) -> str:
+        """What has to be typed."""
+        if len(self._previews) > 1:
+            return str(len(self._previews))
+        first = self._previews[0]
+        return first.record.name if first.record is not None else first.ref.id
+
+    def compose(self) -> ComposeResult:
+        """Title, what will be sent, what goes, warnings, and the confirmation."""
+        first = self._previews[0]
+        place = self._environment or first.ref.source
+        count = f" {len(self._previews)} rows" if len(self._previews) > 1 else ""
+        name = first.record.name if first.record is not None else first.ref.id
+        with Vertical():
+            title = f"{self._verb.title.upper()}{count or ' ' + name} → {place.upper()}"
+            yield line(title + ("   protected" if self._protected else ""), "bold")
+            with VerticalScroll(classes="body", can_focus=False):
+                for preview in self._previews:
+                    if len(self._previews) > 1:
+                        yield line(f"• {preview.record.name if preview.record else preview.ref.id}", "bold")
+                    yield from self._lines(preview)
+            if self._confirm == "typed":
+                word = "the count" if len(self._previews) > 1 else "the name"
+                yield line(f"type {word} to confirm: {self.expected}   (paste does not count)", "bold")
+                yield TypedInput(id="typed")
+                yield line("Enter confirms once it matches · Esc cancels · nothing is sent yet", "dim")
+            else:
+                yield line("y confirms · n or Esc cancels · c copies the command · nothing is sent yet", "bold")
+
+    def _lines(self, preview: Preview) -> Iterator[Static]:
+        for step in preview.steps:
+            yield line(f"  sends   {step.call} {step.detail}".rstrip())
+        if preview.before or preview.after:
+            yield line(f"  changes {preview.before or '-'} → {preview.after or '-'}")
+        for impact in preview.impact[:40]:
+            yield line(f"  goes    {impact}", "yellow")
+        if len(preview.impact) > 40:
+            yield line(f"  goes    and {len(preview.impact) - 40} more", "yellow")
+        for warning in preview.warnings:
+            yield line(f"  ▲ {warning}", "bold yellow")
+        if preview.inverse is not None:
+            yield line(f"  undo    {preview.inverse[0]}", "dim")
+        elif preview.why_no_inverse:
+            yield line(f"  undo    none: {preview.why_no_inverse}", "dim")
+
+    def on_mount(self) -> None:
+        """Arm the clock; the focus stands where nothing confirms by accident."""
+        self._opened = self._clock()
+        if self._confirm == "typed":
+            self.query_one(TypedInput).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """A held key repeats quicker than a hand: its presses do not count."""
+        now = self._clock()
+        repeats = now - self._last_key < REPEAT_S
+        self._last_key = now
+        if event.key == "y" and repeats and self._confirm == "key":
+            event.stop()
+            event.prevent_default()
+
+    def armed(self) -> bool:
+        """Whether enough time has passed since opening."""
+        return self._clock() - self._opened >= ARMING_S
+
+    def action_confirm(self) -> None:
+        """`y`."""
+        if self._confirm == "key":
+            if self.armed():
+                self.dismiss("")
+            else:
+                self.app.bell()
+
+    def action_copy_command(self) -> None:
+        """The command line that does the same."""
+        command = "\n".join(preview.command for preview in self._previews if preview.command)
+        if command:
+            self._owner.copy(command)
+
+    @on(Input.Submitted, "#typed")
+    def typed(self, event: Input.Submitted) -> None:
+        """Enter in the field."""
+        event.stop()
+        if event.value.strip() == self.expected and self.armed():
+            self.dismiss("")
+        else:
+            self.app.bell()

@@ -1,0 +1,258 @@
+"""The metrics screen: several charts on one time axis, a read-out, a window, and any query."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Input
+
+from quarterdeck import keys
+from quarterdeck.screens.base import SubScreen
+from quarterdeck.views.fmt import duration
+from quarterdeck.widgets.cells import Cell
+from quarterdeck.widgets.chart import Chart, ChartMark, ChartSeries
+from quarterdeck.widgets.plot import Sample
+from quarterdeck.widgets.prompt import PromptBar
+from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.kinds import Series
+from quarterdeck_lifecycle.ports import QueriesSeries
+from quarterdeck_lifecycle.records import Ref
+
+if TYPE_CHECKING:
+    from quarterdeck.boot import Boot
+
+WINDOWS = (300.0, 900.0, 3600.0, 3 * 3600.0, 12 * 3600.0, 86400.0, 7 * 86400.0)
+STYLES = ("info", "accent", "ok", "warn", "bad", "")
+MOST = 6
+POINTS = 240
+
+
+class MetricsScreen(SubScreen):
+    """Charts of the configured series, the chosen one first; or of one query."""
+
+    foot: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("←→", "read out"), ("[ ]", "window"), ("n", "now"), (":", "query"), ("r", "ask again"),
+    )  # fmt: skip
+
+    def __init__(self, boot: Boot, ref: Ref | None, expression: str = "") -> None:
+        super().__init__("metrics")
+        self._boot = boot
+        self._ref = ref
+        self._expression = expression
+        self._window = 2
+        self._task: asyncio.Task[None] | None = None
+        self._warnings: tuple[str, ...] = ()
+
+    def body(self) -> ComposeResult:
+        """Charts, and a prompt for queries."""
+        with VerticalScroll(id="charts", can_focus=False):
+            for place in range(MOST):
+                yield Chart(id=f"chart-{place}")
+        yield PromptBar()
+
+    def on_mount(self) -> None:
+        """Begin to draw."""
+        super().on_mount()
+        for key, found in keys.bind(self._boot.registry, "metrics").key_to_bindings.items():
+            self._bindings.key_to_bindings.setdefault(key, found)
+        for chart in self.query(Chart):
+            chart.display = False
+        self.start()
+        if self._ref is None and not self._expression:
+            self.do_command()
+
+    def on_unmount(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+
+    @property
+    def window(self) -> float:
+        """Seconds across."""
+        return WINDOWS[self._window]
+
+    def start(self) -> None:
+        """Draw anew, and go on with each interval."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task = asyncio.create_task(self._live(), name="charts")
+
+    async def _live(self) -> None:
+        while True:
+            with self.app.busy.work("charts"):
+                await self._draw()
+            await asyncio.sleep(max(5.0, self.window / POINTS))
+
+    def _wanted(self) -> list[Series]:
+        rows = [row for snap in self._boot.hub.snapshots("series") for row in snap.rows if isinstance(row, Series)]
+        rows.sort(key=lambda row: row.ref != self._ref)
+        return rows[:MOST]
+
+    async def _draw(self) -> None:
+        now, step = self.app.now(), max(1.0, self.window / POINTS)
+        if self._expression:
+            sources = [s for s in self._boot.hub.sources.values() if isinstance(s, QueriesSeries)]
+            if not sources:
+                self.app.say("no source here answers queries; name one under sources: in the config", "warning")
+                return
+            await self._draw_query(sources[0], now, step)
+        else:
+            await asyncio.gather(
+                *(self._draw_one(place, row, now, step) for place, row in enumerate(self._wanted())),
+            )
+        if self.is_mounted:
+            where = self._expression or "configured series"
+            right = [Cell(f" {duration(self.window)} window ", "dim")]
+            right += [Cell(f"… partial: {self._warnings[0]} ", "warn")] if self._warnings else []
+            self.entitle(f"metrics: {where}", right)
+
+    async def _draw_one(self, place: int, row: Series, now: float, step: float) -> None:
+        source = self._boot.hub.sources.get(row.ref.source)
+        if not isinstance(source, QueriesSeries) or not row.expr:
+            return
+        try:
+            answer = await self._boot.bounded(
+                source.query(row.expr, now - self.window, now, step), 20, row.name, row.ref.source
+            )
+        except QuarterdeckError as error:
+            self._fail(place, row.label or row.name, error)
+            return
+        self._warnings = answer.warnings or self._warnings
+        series = [found for found in answer.rows if isinstance(found, Series)]
+        self._show(place, row.label or row.name, row.unit, series, now, step, row.maximum)
+
+    async def _draw_query(self, source: QueriesSeries, now: float, step: float) -> None:
+        try:
+            answer = await self._boot.bounded(
+                source.query(self._expression, now - self.window, now, step), 20, "the query", "query"
+            )
+        except QuarterdeckError as error:
+            self._fail(0, self._expression, error)
+            return
+        self._warnings = answer.warnings
+        series = [found for found in answer.rows if isinstance(found, Series)]
+        self._show(0, f"{self._expression}   {len(series)} series", "", series, now, step, None)
+
+    def _fail(self, place: int, title: str, error: QuarterdeckError) -> None:
+        if self.is_mounted:
+            chart = self.query_one(f"#chart-{place}", Chart)
+            chart.display = True
+            chart.empty = error.short
+            chart.set_title(title)
+            chart.set_data((), end=self.app.now(), window=self.window, step=max(1.0, self.window / POINTS))
+
+    def _show(
+        self, place: int, title: str, unit: str, series: Sequence[Series], now: float, step: float,
+        limit: float | None,
+    ) -> None:  # fmt: skip
+        if not self.is_mounted:
+            return
+        chart = self.query_one(f"#chart-{place}", Chart)
+        chart.display = True
+        chart.set_title(title, unit)
+        chart.set_threshold(limit)
+        drawn = [
+            ChartSeries(_name(one), [Sample(at, value) for at, value in one.points], STYLES[n % len(STYLES)])
+            for n, one in enumerate(series[:8])
+        ]
+        chart.set_data(drawn, end=now, window=self.window, step=step, marks=self._marks(now))
+
+    def _marks(self, now: float) -> list[ChartMark]:
+        """Releases and alias moves that were seen in the window."""
+        marks = []
+        for change in self.app.recent:
+            at = change.at.timestamp()
+            if at < now - self.window:
+                continue
+            if change.what in ("image", "image_id") or change.what.startswith("aliase"):
+                marks.append(ChartMark(at, f"{change.name} {change.after[:10]}"))
+        return marks[:10]
+
+    @on(Chart.CursorMoved)
+    def read_out(self, event: Chart.CursorMoved) -> None:
+        """All charts read the same instant."""
+        for chart in self.query(Chart):
+            if chart is not event.chart and chart.cursor_at != event.at:
+                chart.set_cursor(event.at)
+
+    def action_key(self, key: str) -> None:
+        """Run the verb of a key."""
+        for verb in keys.choose(self._boot.registry, "metrics", key, ""):
+            handler = getattr(self, f"do_{verb.id.replace('.', '_')}", None)
+            if handler is not None:
+                handler()
+                return
+
+    def _charts(self) -> list[Chart]:
+        return [chart for chart in self.query(Chart) if chart.display]
+
+    def do_chart_left(self) -> None:
+        """Earlier."""
+        for chart in self._charts()[:1]:
+            chart.action_cursor_left()
+
+    def do_chart_right(self) -> None:
+        """Later."""
+        for chart in self._charts()[:1]:
+            chart.action_cursor_right()
+
+    def do_chart_now(self) -> None:
+        """Live again."""
+        for chart in self._charts():
+            chart.set_cursor(None)
+
+    def do_chart_shorter(self) -> None:
+        """A shorter window."""
+        self._window = max(0, self._window - 1)
+        self.start()
+
+    def do_chart_longer(self) -> None:
+        """A longer window."""
+        self._window = min(len(WINDOWS) - 1, self._window + 1)
+        self.start()
+
+    def do_command(self) -> None:
+        """Type a query; Tab completes."""
+        self.query_one(PromptBar).open("query", self._expression)
+
+    @on(Input.Changed, "#prompt")
+    def complete(self, event: Input.Changed) -> None:
+        """Offer what continues the last word."""
+        word = event.value.split("(")[-1].split(" ")[-1]
+        if len(word) >= 2:
+            self.app.work(self._complete(word), "completion")
+
+    async def _complete(self, word: str) -> None:
+        source = next((s for s in self._boot.hub.sources.values() if isinstance(s, QueriesSeries)), None)
+        if source is None:
+            return
+        try:
+            names = await self._boot.bounded(source.complete(word), 5, "completion", "query")
+        except QuarterdeckError:
+            return
+        if self.is_mounted and self.query_one(PromptBar).is_open:
+            self.query_one(PromptBar).offer(word, list(names))
+
+    @on(PromptBar.Closed)
+    def asked(self, event: PromptBar.Closed) -> None:
+        """Draw it."""
+        if event.kept and event.value.strip():
+            self._expression = event.value.strip()
+            self.app.remember(f"query {self._expression}")
+            for chart in self._charts():
+                chart.display = False
+            self.start()
+        elif not self._expression and self._ref is None:
+            self.dismiss()
+
+
+def _name(series: Series) -> str:
+    """The labels that tell one series of a query from the others."""
+    skip = ("__name__", "job")
+    words = [f"{k}={v}" for k, v in series.labels.items() if k not in skip]
+    return ",".join(words)[:40] or series.label or series.name

@@ -1,0 +1,174 @@
+"""The command line: every verb by its id or title, with completion and history."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+from quarterdeck.doing import verb_ref
+from quarterdeck.keys import pretty
+from quarterdeck.widgets.cells import literal
+from quarterdeck.widgets.prompt import PromptInput
+from quarterdeck_lifecycle.verbs import Verb, VerbKind
+
+if TYPE_CHECKING:
+    from quarterdeck.deck import DeckScreen
+
+MOST = 14
+
+
+def matching(verbs: list[Verb], typed: str) -> list[Verb]:
+    """Verbs whose id or title holds every word that was typed, those that begin with it first."""
+    words = typed.lower().split()
+    if not words:
+        return verbs
+    first = words[0]
+    found = [v for v in verbs if all(word in f"{v.id} {v.title}".lower() for word in words[:1])]
+    return sorted(found, key=lambda v: (not v.id.startswith(first), not v.title.startswith(first), v.id))
+
+
+def arguments(verb: Verb, words: list[str]) -> dict[str, str]:
+    """`key=value` words, and the others in the order of the verb's arguments. Raises ValueError for too many."""
+    given: dict[str, str] = {}
+    names = [argument.name for argument in verb.args]
+    free = list(names)
+    for word in words:
+        key, sep, value = word.partition("=")
+        if sep and key in names:
+            given[key] = value
+            free.remove(key) if key in free else None
+        elif free:
+            given[free.pop(0)] = word
+        else:
+            raise ValueError(f"{verb.id} takes {', '.join(names) or 'no arguments'}")
+    return given
+
+
+class Palette(ModalScreen[None]):
+    """`:` on the deck."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+
+    def __init__(self, deck: DeckScreen) -> None:
+        super().__init__()
+        self._deck = deck
+        kind = deck.pane.view.kind
+        registry = deck.app.boot.registry
+        of_row = registry.on(kind)
+        source_wide = [v for v in registry if "source" in v.applies_to or "project" in v.applies_to]
+        source_wide = [v for v in source_wide if deck.focused_pane == "containers" and v not in of_row]
+        looking = [
+            v for v in registry.screen("deck")
+            if not v.applies_to and v.kind is not VerbKind.MUTATION and v.id not in ("command", "up", "down", "back")
+        ]  # fmt: skip
+        self._verbs = [*of_row, *source_wide, *looking]
+        self._place = len(deck.app.history)
+
+    def compose(self) -> ComposeResult:
+        """The field and what matches."""
+        with Vertical():
+            yield PromptInput(placeholder="a verb, :query EXPRESSION, :theme NAME", id="command")
+            yield OptionList(id="matches")
+
+    def on_mount(self) -> None:
+        """All verbs that apply here."""
+        self.query_one(OptionList).can_focus = False
+        self.query_one(PromptInput).focus()
+        self._show("")
+
+    def _show(self, typed: str) -> None:
+        options = []
+        operator, deck = self._deck.app.boot.operator, self._deck
+        for verb in matching(self._verbs, typed)[:MOST]:
+            text = Text(f"{verb.id:<26}", no_wrap=True, overflow="ellipsis")
+            text.append(f" {literal(verb.title)}", style="dim")
+            text.append(f"  {pretty(deck.app.boot.registry.keys(verb.id))}", style="bold")
+            if verb.kind is VerbKind.MUTATION and deck.pane.ref is not None:
+                why_not = operator.why_not(verb, verb_ref(verb, deck.pane.ref, deck), deck.record)
+                if why_not:
+                    text.append(f"  {literal(why_not)}", style="italic dim")
+            options.append(Option(text, id=verb.id))
+        matches = self.query_one(OptionList)
+        matches.clear_options()
+        matches.add_options(options)
+        if options:
+            matches.highlighted = 0
+
+    @on(Input.Changed)
+    def typed(self, event: Input.Changed) -> None:
+        """What matches now."""
+        self._show(event.value.lstrip(":"))
+
+    def on_key(self, event: events.Key) -> None:
+        """Up and down walk the matches, or the history while the field is empty; Tab completes."""
+        matches, field = self.query_one(OptionList), self.query_one(PromptInput)
+        history = self._deck.app.history
+        if event.key in ("up", "down"):
+            event.stop()
+            event.prevent_default()
+            if event.key == "up" and (not field.value or self._place < len(history)) and history:
+                self._place = max(0, self._place - 1)
+                field.value = history[self._place]
+                field.cursor_position = len(field.value)
+            elif event.key == "up":
+                matches.action_cursor_up()
+            else:
+                matches.action_cursor_down()
+        elif event.key == "tab" and matches.highlighted is not None:
+            event.stop()
+            event.prevent_default()
+            option = matches.get_option_at_index(matches.highlighted)
+            field.value = f"{option.id} "
+            field.cursor_position = len(field.value)
+
+    @on(Input.Submitted)
+    def submitted(self, event: Input.Submitted) -> None:
+        """Run it."""
+        event.stop()
+        text = event.value.strip().lstrip(":").strip()
+        matches = self.query_one(OptionList)
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            self._deck.app.say(f"not understood: {error}", "warning")
+            return
+        verb = next((v for v in self._verbs if words and v.id == words[0]), None)
+        if verb is None and words and words[0] in ("query", "theme"):
+            verb = self._deck.app.boot.registry.get(words[0])
+        if verb is None and matches.highlighted is not None:
+            chosen = matches.get_option_at_index(matches.highlighted).id
+            verb = next((v for v in self._verbs if v.id == chosen), None)
+            words = words[:1]
+        if verb is None:
+            self._deck.app.say(f"no verb {words[0] if words else ''}: ? lists them", "warning")
+            return
+        self._deck.app.remember(text or verb.id)
+        self.dismiss()
+        self._run(verb, words[1:], text.partition(" ")[2].strip())
+
+    def _run(self, verb: Verb, words: list[str], rest: str) -> None:
+        deck = self._deck
+        if verb.id == "query" and rest:
+            deck.app.open_query(rest)
+        elif verb.id == "theme" and rest:
+            deck.app.use_theme(rest)
+        elif verb.kind is VerbKind.MUTATION and words:
+            try:
+                deck.act(verb, arguments(verb, words))
+            except ValueError as error:
+                deck.app.say(str(error), "warning")
+        else:
+            deck.run_verb(verb)
+
+    def action_leave(self) -> None:
+        """Nothing."""
+        self.dismiss()

@@ -1,0 +1,77 @@
+"""What a view of a kind of record is: columns, a row for each record, its orders, and what an empty one says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from quarterdeck.widgets.cells import Column, Row
+from quarterdeck_lifecycle.kinds import Stats
+from quarterdeck_lifecycle.records import TROUBLE, Record, Ref
+
+R = TypeVar("R", bound=Record)
+
+
+class Look(NamedTuple):
+    """What a view may know beside the record: the time, colours of environments, live stats, who is here."""
+
+    now: float = 0.0
+    colours: Mapping[str, str] = {}
+    stats: Mapping[Ref, Stats] = {}
+    several_environments: bool = False
+    several_sources: bool = False
+
+
+class View(NamedTuple):
+    """One tab of a pane."""
+
+    kind: str
+    title: str
+    columns: tuple[Column, ...]
+    row: Callable[[Any, Look], Row]
+    orders: Mapping[str, Callable[[Any], Any]]
+    line: Callable[[Sequence[Any], Look], str]
+
+
+def trouble_first(record: Record) -> tuple[int, str, str]:
+    """The default order: what is broken first, then by name."""
+    return TROUBLE[record.status], record.environment, record.name
+
+
+def newest_first(record: Record) -> tuple[float, str]:
+    """By the time of the last change, newest first."""
+    return -(record.updated_at or 0.0), record.name
+
+
+def by_name(record: Record) -> str:
+    """By name."""
+    return record.name
+
+
+def worst(records: Sequence[R]) -> R | None:
+    """The record that a collapsed pane names."""
+    return min(records, key=trouble_first, default=None)
+
+
+def counted(records: Sequence[Record]) -> str:
+    """How many are not fine, by sign, such as `✗2 ▲1 ▸3`."""
+    from quarterdeck.views.fmt import GLYPHS
+
+    counts: dict[str, int] = {}
+    for record in sorted(records, key=lambda r: TROUBLE[r.status]):
+        if record.status.value in ("bad", "look", "waiting", "running", "queued", "unknown"):
+            sign = GLYPHS[record.status]
+            counts[sign] = counts.get(sign, 0) + 1
+    return " ".join(f"{sign}{count}" for sign, count in counts.items())
+
+
+def haystack(record: Record) -> str:
+    """What the filter looks through: every word of the record that the table may show."""
+    parts = [record.name, record.state, record.environment, record.note, record.ref.source, record.status.value]
+    for field in record.__struct_fields__[9:]:
+        value = getattr(record, field)
+        if isinstance(value, str):
+            parts.append(value)
+        elif isinstance(value, tuple) and value and isinstance(value[0], str):
+            parts.extend(value)
+    return " ".join(parts)

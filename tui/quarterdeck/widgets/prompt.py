@@ -1,0 +1,94 @@
+"""A one-line prompt at the foot of a screen."""
+
+from __future__ import annotations
+
+from rich.text import Text
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.widgets import Input, Static
+
+
+class PromptInput(Input):
+    """The field; it does not blink, for that would cost bytes each second."""
+
+    def on_mount(self) -> None:
+        """No blinking cursor."""
+        self.cursor_blink = False
+
+
+class PromptBar(Horizontal):
+    """Hidden until opened; Enter closes and keeps, Escape closes and drops."""
+
+    class Closed(Message):
+        """The prompt was left with this text."""
+
+        def __init__(self, value: str, kept: bool) -> None:
+            super().__init__()
+            self.value = value
+            self.kept = kept
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._word = ""
+        self._names: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        """Label, field, complaint."""
+        yield Static("", id="prompt-label", markup=False)
+        yield PromptInput(id="prompt")
+        yield Static("", id="prompt-problem", markup=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has the keyboard."""
+        return self.has_class("-shown")
+
+    def open(self, label: str, value: str = "") -> None:
+        """Show it with a label and what stands in it."""
+        self.add_class("-shown")
+        self.query_one("#prompt-label", Static).update(Text(f"{label} ", style="bold"))
+        self.complain("")
+        field = self.query_one(PromptInput)
+        field.value = value
+        field.cursor_position = len(value)
+        field.focus()
+
+    def complain(self, problem: str) -> None:
+        """Say what is wrong with what was typed."""
+        self.query_one("#prompt-problem", Static).update(Text(problem, style="bold yellow"))
+
+    def offer(self, word: str, names: list[str]) -> None:
+        """Show what may continue `word`; Tab takes the first."""
+        self._word, self._names = word, [name for name in names if name != word]
+        self.query_one("#prompt-problem", Static).update(Text(f" Tab: {'  '.join(self._names[:4])}", style="dim"))
+
+    def _take(self) -> None:
+        field = self.query_one(PromptInput)
+        if self._names and field.value.endswith(self._word):
+            field.value = field.value[: len(field.value) - len(self._word)] + self._names[0]
+            field.cursor_position = len(field.value)
+            self.complain("")
+
+    def close(self, kept: bool) -> None:
+        """Hide it and tell what was typed."""
+        if self.is_open:
+            self.remove_class("-shown")
+            self.post_message(self.Closed(self.query_one(PromptInput).value, kept))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter."""
+        event.stop()
+        self.close(True)
+
+    def on_key(self, event: events.Key) -> None:
+        """Escape; Backspace in an empty field too."""
+        if event.key == "tab":
+            event.stop()
+            event.prevent_default()
+            self._take()
+        elif event.key == "escape" or (event.key == "backspace" and not self.query_one(PromptInput).value):
+            event.stop()
+            event.prevent_default()
+            self.close(False)
