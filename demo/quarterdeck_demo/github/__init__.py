@@ -11,7 +11,7 @@ from quarterdeck_demo.github.gate import gate, not_found
 from quarterdeck_demo.github.pulls import Pulls
 from quarterdeck_demo.github.site import Site
 from quarterdeck_demo.github.state import State
-from quarterdeck_demo.messages import Handler, Request, Response
+from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.router import Router
 from quarterdeck_demo.story import Story
 
@@ -26,9 +26,13 @@ class GitHubServer:
         site = Site(self.state)
         for part in (Code(site), Pulls(site), Actions(site)):
             part.routes(router)
-        self.handler: Handler = gate(self.state, router)
+        self._app = gate(self.state, router)
         self.token = self.state.token.value
         self.reader_token = self.state.reader.value
+
+    async def handler(self, request: Request) -> Response:
+        """Answer one request."""
+        return await self._app(request)
 
 
 async def _nothing(_: Request) -> Response:
