@@ -102,6 +102,7 @@ async def test_a_filter_narrows_what_is_shown_and_what_comes(app_of: Any, log: L
         log.add_marker("deploy")
         assert await settled(pilot, log) == ["POST /b 500", "get /c 500", "GET /d 500", "── deploy ──", "", ""]
         assert (log.state.kept, log.state.shown) == (7, 4)
+        assert len(log.kept_lines()) == 7
         log.set_filter("GET", inverse=True)
         assert await settled(pilot, log) == ["POST /b 500", "get /c 500", "[ok]", "── deploy ──", "", ""]
         with pytest.raises(ValueError, match="at character 1: "):

@@ -22,7 +22,8 @@ class LogCopy(LogScroll):
 
     def kept_lines(self) -> list[LogLine]:
         """Every line that is kept, oldest first, whatever the filter shows."""
-        return self._buffer.slice(self._buffer.end - len(self._buffer), self._buffer.end)
+        self._absorb()
+        return self._buffer.slice(self._buffer.first, self._buffer.end)
 
     def selected_text(self) -> str | None:
         """What is selected with the mouse; None if nothing is."""
