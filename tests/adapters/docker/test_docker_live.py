@@ -1,0 +1,167 @@
+"""Rows that follow the engine's events: the same on the practice engine and on a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+from quarterdeck_lifecycle.errors import NotFound, Unavailable, Unsupported
+from quarterdeck_lifecycle.ports import Acts, Describes, OpensShell, Samples, Source, TailsLogs, Watches
+from quarterdeck_lifecycle.records import Ref, Status
+
+from .conftest import Rig, make_source, until
+
+SLEEPS = "trap 'exit 0' TERM; while true; do sleep 0.05; done"
+
+
+async def next_word(changes: object) -> None:
+    async with asyncio.timeout(20):
+        await anext(changes)  # type: ignore[call-overload]
+
+
+def test_it_satisfies_the_ports() -> None:
+    source = make_source("unix:///nowhere.sock")
+    for port in (Source, Watches, Describes, TailsLogs, Samples, OpensShell, Acts):
+        assert isinstance(source, port), port
+
+
+async def test_every_kind_is_listed(rig: Rig) -> None:
+    rig.subject.api.create_volume("kept", labels={"owner": "team"})
+    host = {"Binds": ["kept:/data"]}
+    labels = {"com.docker.compose.project": "fraud", "com.docker.compose.service": "api"}
+    id = rig.subject.run("api", SLEEPS, host=host, Labels=labels)
+    row = await rig.row("api")
+    assert row.ref == Ref("local", "container", id)
+    assert (row.status, row.state, row.project, row.service) == (Status.OK, "running", "fraud", "api")
+    assert (row.networks, row.mounts, row.labels["team"]) == (("test-net",), ("kept:/data",), "fraud")
+    image = await rig.row("test/box:1", "image")
+    assert (image.ref.id, image.containers) == (row.image_id, 1)
+    volume = await rig.row("kept", "volume")
+    assert (volume.state, volume.labels) == ("used by 1", {"owner": "team"})
+    network = await rig.row("test-net", "network")
+    assert network.state == "used by 1"
+    assert (await rig.source.list("container")).rows == (await rig.source.list("container")).rows
+    with pytest.raises(Unsupported):
+        await rig.source.list("pod")
+
+
+async def test_an_event_tells_each_kind_it_touches(rig: Rig) -> None:
+    containers, images = rig.source.watch("container"), rig.source.watch("image")
+    async with aclosing(containers), aclosing(images):
+        await next_word(containers)
+        await next_word(images)
+        rig.subject.run("new", SLEEPS)
+        await next_word(containers)
+        await rig.row_when("new", lambda row: row.state == "running")
+        await next_word(images)
+        assert (await rig.row("test/box:1", "image")).containers == 1
+        rig.subject.api.pause("new")
+        await next_word(containers)
+        row = await rig.row_when("new", lambda row: row.state == "paused")
+        assert row.status is Status.LOOK
+
+
+async def test_health_is_told_with_what_the_check_said(rig: Rig) -> None:
+    check = {"Test": ["CMD-SHELL", "echo broken; exit 1"], "Interval": 50_000_000, "Retries": 2, "Timeout": 10**9}
+    changes = rig.source.watch("container")
+    async with aclosing(changes):
+        await next_word(changes)
+        rig.subject.run("sick", SLEEPS, Healthcheck=check)
+        row = await rig.row_when("sick", lambda row: row.status is Status.BAD)
+    assert row.state.startswith("unhealthy ")
+    assert (row.health, row.note) == ("unhealthy", "broken")
+
+
+async def test_a_crash_loop_counts_its_restarts(rig: Rig) -> None:
+    changes = rig.source.watch("container")
+    async with aclosing(changes):
+        await next_word(changes)
+        policy = {"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}}
+        rig.subject.run("crashing", "exit 3", host=policy)
+        row = await rig.row_when("crashing", lambda row: row.state == "exited 3" and row.restarts == 2)
+    assert (row.status, row.exit_code) == (Status.BAD, 3)
+    assert row.updated_at > row.created_at
+
+
+async def test_calm_containers_are_not_inspected(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    from quarterdeck_adapters.docker.transport import Client
+
+    rig.subject.run("calm", SLEEPS)
+    rig.subject.run("ended", "exit 0")
+    rig.subject.until("ended", "exited")
+    asked: list[str] = []
+    send = Client.send
+
+    def recorded(self: Client, request: object, **options: object) -> object:
+        asked.append(request.path_url.partition("?")[0])  # type: ignore[attr-defined]
+        return send(self, request, **options)
+
+    monkeypatch.setattr(Client, "send", recorded)
+    await rig.source.list("container")
+    await rig.source.list("container")
+    assert [path for path in asked if path.endswith("/containers/json")] != []
+    assert [path for path in asked if path.endswith("/json") and path.count("/") > 3] == []
+
+
+async def test_the_stream_that_ends_is_said_and_can_be_had_again(rig: Rig) -> None:
+    changes = rig.source.watch("container")
+    async with aclosing(changes):
+        await next_word(changes)
+        await asyncio.to_thread(rig.crash) if not rig.real else rig.crash()
+        with pytest.raises(Unavailable):
+            await next_word(changes)
+
+    async def again() -> bool:
+        fresh = rig.source.watch("container")
+        async with aclosing(fresh):
+            try:
+                await next_word(fresh)
+            except Unavailable:
+                return False
+            return True
+
+    assert await until(again, "the stream to be back")
+    assert (await rig.row("test-net", "network")).name == "test-net"
+
+
+async def test_a_container_that_goes_between_two_calls_is_no_error(rig: Rig) -> None:
+    rig.subject.run("bad", "exit 2")
+    rig.subject.until("bad", "exited")
+    inventory = rig.source.inventory()
+    entries = await inventory.containers()
+    ref = (await rig.row("bad")).ref
+    rig.subject.api.remove_container("bad")
+    inventory._facts.clear()
+    await inventory._inspect(entries)
+    assert inventory._facts == {}
+    with pytest.raises(NotFound):
+        await rig.source.describe(ref)
+    with pytest.raises(NotFound):
+        await rig.source.actions["container.start"].preview(ref, {})
+
+
+async def test_two_hundred_containers_under_churn(rig: Rig) -> None:
+    count = 30 if rig.real else 200
+    for number in range(count):
+        rig.subject.run(f"many-{number}", "exit 0", start=False)
+    stop = asyncio.Event()
+
+    def churn() -> None:
+        number = 0
+        while not stop.is_set():
+            rig.subject.run(f"churn-{number}", "exit 1")
+            rig.subject.api.remove_container(f"churn-{number}", force=True)
+            number += 1
+
+    changes = rig.source.watch("container")
+    churning = asyncio.create_task(asyncio.to_thread(churn))
+    try:
+        async with aclosing(changes):
+            for _ in range(8):
+                await next_word(changes)
+                names = {row.name for row in (await rig.source.list("container")).rows}
+                assert {f"many-{number}" for number in range(count)} <= names
+    finally:
+        stop.set()
+        await churning
