@@ -15,7 +15,7 @@ TRIAL = "fraud-trial"
 
 
 def configuration(story: Story, endpoints: Mapping[str, str], token_file: Path) -> dict[str, Any]:
-    """What `quarterdeck.yaml` holds; `endpoints` as `World.start` returns them."""
+    """What the config holds; `endpoints` as `World.start` returns them."""
     return {
         "environments": {
             "prod": {"protected": True, "color": "red"},
@@ -41,7 +41,6 @@ def _sources(story: Story, endpoints: Mapping[str, str], token_file: Path) -> li
         },
         {"name": "engine", "system": "docker", "url": endpoints["docker"]},
         {"name": "registry", "system": "registry", "url": endpoints["registry"]},
-        {"name": "mlflow", "system": "mlflow", "url": endpoints["mlflow"]},
         {
             "name": "prometheus",
             "system": "prometheus",
@@ -54,6 +53,8 @@ def _sources(story: Story, endpoints: Mapping[str, str], token_file: Path) -> li
             },
         },
     ]
+    if "mlflow" in endpoints:
+        made.append({"name": "mlflow", "system": "mlflow", "url": endpoints["mlflow"]})
     return made
 
 
