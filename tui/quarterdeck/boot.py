@@ -56,12 +56,14 @@ class Boot:
         loaded: Loaded | None = None,
         discovery: bool = True,
         env: Mapping[str, str] | None = None,
+        title: str = "",
         now: Callable[[], float] = time.time,
     ) -> None:
         self.env = dict(os.environ if env is None else env)
         self.cwd = cwd or Path.cwd()
         self.now = now
         self._config_path = config
+        self._title = title
         self._discovery = discovery
         self.loaded = loaded or load(self.cwd, config=config, env=self.env)
         self.actor = Actor.current(environ=self.env)
@@ -94,7 +96,7 @@ class Boot:
     @property
     def project_name(self) -> str:
         """The folder the deck was started in, or the configured project's."""
-        return (self.loaded.project.parent if self.loaded.project else self.cwd).name or "/"
+        return self._title or (self.loaded.project.parent if self.loaded.project else self.cwd).name or "/"
 
     @property
     def notice(self) -> str:
