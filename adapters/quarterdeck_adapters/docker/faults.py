@@ -29,7 +29,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(found))
         yield found
-        nested = [found.__cause__, found.__context__, getattr(found, "reason", None), *found.args]
+        context = None if found.__suppress_context__ else found.__context__
+        nested = [found.__cause__, context, getattr(found, "reason", None), *found.args]
         todo.extend(each for each in nested if isinstance(each, BaseException))
 
 
@@ -55,6 +56,9 @@ def translate(error: BaseException, *, source: str, what: str, address: str) -> 
     for cause in causes:
         if isinstance(cause, OSError) and cause.errno is not None:
             return _refused(cause, source=source, what=what, address=address)
+    if any(isinstance(cause, urllib3.exceptions.ProtocolError) for cause in causes):
+        why = f"{address} ended its answer in the middle: {_innermost(causes)}"
+        return Unavailable(what, source=source, why=why, mend="see whether the engine is restarting")
     if any(isinstance(cause, ValueError) for cause in causes):
         return Malformed(
             what, source=source, why=f"{address} did not answer as a Docker engine: {error}",

@@ -20,6 +20,7 @@ from quarterdeck_lifecycle.records import Ref
 
 HOLD_S = 0.25
 """How long a line waits for an older one of another container."""
+SETTLED_NS = 1_000_000_000
 
 
 async def tail(
@@ -43,12 +44,22 @@ async def tail(
             tails.append(each)
     for notice in missing:
         yield LogBatch(notice=notice)
+    following = options.follow and options.until is None
+    recent: list[Entry] = []
     async for entries in merged([each.history() for each in tails]):
-        yield LogBatch(lines=[entry.line for entry in entries])
-    if not options.follow or options.until is not None:
+        ready = entries
+        if following and len(tails) > 1:
+            recent += entries
+            # The histories end at different moments: what is youngest waits for the first live lines of the others.
+            settled = max(entry.at for entry in recent) - SETTLED_NS
+            ready = [entry for entry in recent if entry.at < settled]
+            recent = [entry for entry in recent if entry.at >= settled]
+        if ready:
+            yield LogBatch(lines=[entry.line for entry in ready])
+    if not following:
         return
     followed = [each.follow() for each in tails]
-    joined = _plain(followed[0]) if len(followed) == 1 else ordered(followed)
+    joined = _plain(followed[0]) if len(followed) == 1 else ordered(followed, recent)
     async with aclosing(joined) as batches:
         async for batch in batches:
             yield batch
@@ -97,11 +108,10 @@ def _batch(said: Said) -> LogBatch:
 
 
 async def ordered(
-    streams: Sequence[AsyncGenerator[Said, None]], hold: float = HOLD_S
+    streams: Sequence[AsyncGenerator[Said, None]], first: Sequence[Entry] = (), hold: float = HOLD_S
 ) -> AsyncGenerator[LogBatch, None]:
-    """Live streams as one: a line is held for `hold` seconds, so that an older one of another stream comes before it.
-
-    A stream that fails says so and the others go on. Readers wait when 64 pieces are unread.
+    """Live streams as one: a line is held for `hold` seconds, so that an older one of another stream comes before it; `first`
+    are lines that were read before. A stream that fails says so and the others go on. Readers wait when 64 pieces are unread.
     """
     queue: asyncio.Queue[Said | None] = asyncio.Queue(64)
 
@@ -114,9 +124,10 @@ async def ordered(
             await queue.put(str(error))
         await queue.put(None)
 
-    heap: list[tuple[int, int, Entry]] = []
-    arrived: deque[tuple[float, int]] = deque()
-    order = 0
+    heap: list[tuple[int, int, Entry]] = [(entry.at, order, entry) for order, entry in enumerate(first)]
+    heapq.heapify(heap)
+    arrived: deque[tuple[float, int]] = deque([(time.monotonic(), max(e.at for e in first))] if first else [])
+    order = len(first)
     tasks = [asyncio.create_task(pump(stream)) for stream in streams]
     left = len(tasks)
     try:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REPLACED_WITHIN_S = 10.0
 AGAIN_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+ROUNDING_S = 5e-7
+"""Half of what a float of epoch seconds cannot tell apart: a window holds the lines at its ends."""
 LIVE = ("running", "restarting", "paused")
 Said = list[Entry] | str
 """Some entries, or a notice for the operator."""
@@ -74,9 +76,9 @@ class Tail:
         if options.since is None and options.until is None:
             params["tail"] = str(options.tail)
         if options.since is not None:
-            params["since"] = f"{options.since:.9f}"
+            params["since"] = f"{options.since - ROUNDING_S:.9f}"
         if options.until is not None:
-            params["until"] = f"{options.until:.9f}"
+            params["until"] = f"{options.until + ROUNDING_S:.9f}"
         window: deque[Entry] | None = None
         if options.since is None and options.until is not None:
             # The engine takes the last lines first and the window after that, so the last ones are kept here.

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import pytest
+
+from contract.docker_subjects import Practice, Subject
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.docker import DockerSource
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.records import Record
-
-from contract.docker_subjects import Practice, Subject
 
 T = TypeVar("T")
 DEADLINE_S = 30.0

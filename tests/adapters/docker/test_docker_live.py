@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+
 from quarterdeck_lifecycle.errors import NotFound, Unavailable, Unsupported
 from quarterdeck_lifecycle.ports import Acts, Describes, OpensShell, Samples, Source, TailsLogs, Watches
 from quarterdeck_lifecycle.records import Ref, Status

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from quarterdeck_adapters.docker.logs import merged
 from quarterdeck_adapters.docker.logstream import Clock, Entry, Multiplexed, Position, Reader
 from quarterdeck_lifecycle.text import LogLine

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from quarterdeck_adapters.docker import mapping, mapping_stores
 from quarterdeck_adapters.docker.mapping import Facts, Known
 from quarterdeck_lifecycle.records import Status
