@@ -26,14 +26,14 @@ class Mutation:
 
     def permitted(self, record: Record) -> str | None:
         """None when the verb fits this record now, else why not."""
-        return None if record.ref.kind in self.kinds else f"not for a {record.ref.kind}"
+        return None if record.ref.kind in self.kinds else f"not for this kind of thing: {record.ref.kind}"
 
     def check(self, ref: Ref) -> None:
         """Raise when a ref is not of this source or not of this verb's kind."""
         if ref.source != self.source.name:
             raise NotFound(f"{ref} is not of this engine", source=self.source.name)
         if ref.kind not in self.kinds:
-            raise Unsupported(f"{self.verb} is not for a {ref.kind}", source=self.source.name)
+            raise Unsupported(f"{self.verb} is not for this kind of thing: {ref.kind}", source=self.source.name)
 
     def moved(self, preview: Preview, token: object) -> None:
         """Raise Conflict when what the operator saw is not what is there now."""
