@@ -249,6 +249,12 @@ async def test_only_the_changed_cells_are_painted(
         await pilot.press("down")
         await settle(pilot)
         assert painted == [1, 2]
+        table.set_rows(many[:3])
+        await settle(pilot)
+        painted.clear()
+        table.set_rows(many[:3])
+        await settle(pilot)
+        assert painted == []
 
 
 async def test_a_table_without_rows_says_what_was_looked_for(app_of: Any, screen_text: Any, table: RecordTable) -> None:
