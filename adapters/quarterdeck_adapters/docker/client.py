@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import threading
+import subprocess
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from quarterdeck_adapters import blocking
-from quarterdeck_adapters.docker.endpoint import Endpoint
+from quarterdeck_adapters.docker.endpoint import Endpoint, ssh_exit_argv
 from quarterdeck_adapters.docker.faults import translate
-from quarterdeck_lifecycle.errors import Unavailable
+from quarterdeck_adapters.docker.sockets import Sockets
+from quarterdeck_lifecycle.errors import QuarterdeckError, Unavailable
 
 if TYPE_CHECKING:
     from quarterdeck_adapters.docker.transport import Client
@@ -27,26 +28,17 @@ IDLE_CLIENTS = 4
 class _Slot:
     """A client for one call: made on the call's thread, and aborted from the loop when nobody waits any more."""
 
-    def __init__(self, make: Callable[[], Client], client: Client | None) -> None:
+    def __init__(self, make: Callable[[Sockets], Client], client: Client | None) -> None:
         self._make, self.client = make, client
-        self._lock = threading.Lock()
-        self._aborted = False
+        self._sockets = client.sockets if client is not None else Sockets()
 
     def open(self) -> Client:
-        client = self.client if self.client is not None else self._make()
-        with self._lock:
-            self.client = client
-            aborted = self._aborted
-        if aborted:
-            client.sockets.abort()
-        return client
+        if self.client is None:
+            self.client = self._make(self._sockets)
+        return self.client
 
     def abort(self) -> None:
-        with self._lock:
-            self._aborted = True
-            client = self.client
-        if client is not None:
-            client.sockets.abort()
+        self._sockets.abort()
 
 
 class Engine:
@@ -68,10 +60,10 @@ class Engine:
         """The address as errors name it."""
         return self.endpoint.path or self.endpoint.url
 
-    def _new(self) -> Client:
+    def _new(self, sockets: Sockets) -> Client:
         from quarterdeck_adapters.docker.transport import Client
 
-        client = Client(self.source, self.endpoint, seconds=self.deadline, version=self._version)
+        client = Client(self.source, self.endpoint, seconds=self.deadline, sockets=sockets, version=self._version)
         self._version = client.api_version
         return client
 
@@ -155,7 +147,13 @@ class Engine:
             slot.abort()
         self._forget()
         if self.endpoint.control:
-            with suppress(OSError):
-                await asyncio.get_running_loop().run_in_executor(
-                    None, lambda: shutil.rmtree(self.endpoint.control, ignore_errors=True)
-                )
+            with suppress(QuarterdeckError):
+                await blocking.call(self._log_out, deadline=1, source=self.source, what="closing ssh")
+
+    def _log_out(self) -> None:
+        """End the shared ssh login, and remove the folder of its socket."""
+        with suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(
+                ssh_exit_argv(self.endpoint), timeout=0.8, check=False, stdin=subprocess.DEVNULL, capture_output=True
+            )
+        shutil.rmtree(self.endpoint.control, ignore_errors=True)

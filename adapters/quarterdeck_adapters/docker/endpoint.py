@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -163,19 +164,19 @@ def ssh_argv(endpoint: Endpoint) -> list[str]:
         argv += ["-l", unquote(parts.username)]
     command = "docker system dial-stdio"
     if parts.path.strip("/"):
-        command = f"docker --host unix://{_quoted(parts.path)} system dial-stdio"
+        command = f"docker --host {shlex.quote(f'unix://{unquote(parts.path)}')} system dial-stdio"
     return [*argv, "--", parts.hostname or "", command]
+
+
+def ssh_exit_argv(endpoint: Endpoint) -> list[str]:
+    """Ask the shared login to end."""
+    program, *options, _ = ssh_argv(endpoint)
+    return [program, "-O", "exit", *options]
 
 
 def control_folder() -> str:
     """A new folder, readable by nobody else, for ssh's control sockets; short, since a socket's path is bounded."""
     return tempfile.mkdtemp(prefix="qd-ssh-")
-
-
-def _quoted(path: str) -> str:
-    import shlex
-
-    return shlex.quote(unquote(path))
 
 
 def _secured(endpoint: Endpoint, folder: Path, verify: bool = True) -> Endpoint:

@@ -110,8 +110,10 @@ def _batch(said: Said) -> LogBatch:
 async def ordered(
     streams: Sequence[AsyncGenerator[Said, None]], first: Sequence[Entry] = (), hold: float = HOLD_S
 ) -> AsyncGenerator[LogBatch, None]:
-    """Live streams as one: a line is held for `hold` seconds, so that an older one of another stream comes before it; `first`
-    are lines that were read before. A stream that fails says so and the others go on. Readers wait when 64 pieces are unread.
+    """Live streams as one: a line is held for `hold` seconds, so that an older one of another comes before it.
+
+    `first` are lines that were read before. A stream that fails says so and the others go on. Readers wait when 64
+    pieces are unread.
     """
     queue: asyncio.Queue[Said | None] = asyncio.Queue(64)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from quarterdeck_adapters.docker.transport import Client
 
 ENDPOINT = "QUARTERDECK_DOCKER_ENDPOINT"
+FAILED = b"OCI runtime exec failed"
 SHELLS = (["bash"], ["sh"])
 NOT_FOUND, CANNOT_RUN, UNAVAILABLE = 127, 126, 4
 
@@ -82,7 +83,7 @@ def _carry(client: Client, exec_id: str, terminal: int, output: int) -> int:
                     break
                 # The runtime reports a missing shell on the stream: it is held until the shell is known to run.
                 held += data
-                ready = ready or not held.startswith((b"OCI runtime exec failed", b"O"[: len(held)]))
+                ready = ready or not (held.startswith(FAILED) or FAILED.startswith(held))
                 if ready:
                     _write(output, bytes(held))
                     held.clear()

@@ -24,6 +24,7 @@ from docker.tls import TLSConfig
 from docker.transport.basehttpadapter import BaseHTTPAdapter
 
 from quarterdeck_adapters.docker.endpoint import Endpoint, ssh_argv
+from quarterdeck_adapters.docker.sockets import Sockets
 from quarterdeck_lifecycle.errors import AuthFailed, ToolMissing, Unavailable
 from quarterdeck_lifecycle.permit import require
 
@@ -31,46 +32,6 @@ Dial = Callable[[float | None], socket.socket]
 NEWEST_API = (1, 47)
 """Answers of newer API versions were not seen by this adapter: it asks for this one where the engine offers more."""
 _VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
-
-
-class Sockets:
-    """The open sockets of one client, so that a thread blocked in a read can be woken."""
-
-    def __init__(self) -> None:
-        self._open: list[Any] = []
-        self._lock = threading.Lock()
-        self._aborted = False
-
-    def add(self, sock: Any) -> None:
-        """Remember a socket that was just connected; shut at once when the client was aborted meanwhile."""
-        with self._lock:
-            self._open = [each for each in self._open if each.fileno() >= 0]
-            self._open.append(sock)
-            aborted = self._aborted
-        if aborted:
-            self._shut(sock)
-
-    def wait_for_ever(self) -> None:
-        """Take the read time-out off, for a stream that may be silent for days."""
-        with self._lock:
-            for sock in self._open:
-                with suppress(OSError):
-                    sock.settimeout(None)
-
-    def abort(self) -> None:
-        """Shut every socket: a blocked read in another thread ends at once."""
-        with self._lock:
-            self._aborted = True
-            sockets, self._open = self._open, []
-        for sock in sockets:
-            self._shut(sock)
-
-    @staticmethod
-    def _shut(sock: Any) -> None:
-        # The plain socket's own shutdown, also of a TLS socket: SSLSocket.shutdown would drop the TLS object
-        # under a thread that is reading from it.
-        with suppress(OSError):
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class _DialledConnection(urllib3.connection.HTTPConnection):
@@ -145,9 +106,11 @@ _Base: Any = APIClient
 class Client(_Base):  # type: ignore[misc]
     """docker-py's low-level client, for one thread at a time."""
 
-    def __init__(self, source: str, endpoint: Endpoint, *, seconds: float, version: str = "") -> None:
+    def __init__(
+        self, source: str, endpoint: Endpoint, *, seconds: float, sockets: Sockets | None = None, version: str = ""
+    ) -> None:
         self.source = source
-        self.sockets = Sockets()
+        self.sockets = sockets or Sockets()
         self._endpoint = endpoint
         base_url = endpoint.url
         if endpoint.scheme == "ssh":
@@ -232,8 +195,21 @@ class SshSocket(socket.socket):
         finally:
             theirs.close()
 
+    def sendall(self, *args: Any) -> None:
+        try:
+            super().sendall(*args)
+        except OSError as error:
+            raise self._failure() from error
+
     def recv_into(self, *args: Any, **options: Any) -> int:
-        count = super().recv_into(*args, **options)
+        try:
+            count = super().recv_into(*args, **options)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            if self._heard:
+                raise
+            raise self._failure() from error
         if not count and not self._heard:
             raise self._failure()
         self._heard = True
