@@ -14,6 +14,9 @@ import pytest
 
 from quarterdeck_demo.server import Request, Response, Router, Server, Upgrade, json_response, text_response
 
+END_S = 20
+"""A wait that is over well before, unless what is waited for never comes."""
+
 
 class Feed:
     """A stream without an end, and what became of it."""
@@ -98,54 +101,56 @@ async def test_parameters_are_decoded_and_may_hold_slashes(client: httpx.AsyncCl
 
 
 async def test_one_connection_carries_chunked_bodies_expectations_and_heads(server: Server) -> None:
-    port = await server.start_tcp()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(
-        b"POST /v2/a/uploads/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
-    )
-    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
-    writer.write(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nHEAD /items/x HTTP/1.1\r\nHost: x\r\n\r\n")
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    assert json.loads(await reader.readexactly(length))["body"] == "abcde"
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert b"content-length: " in head.lower()
-    writer.write(b"GET /items/y/tail HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    assert (await reader.read()).endswith(b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
-    writer.close()
-    assert [(seen.method, seen.path) for seen in server.requests] == [
-        ("POST", "/v2/a/uploads/"),
-        ("HEAD", "/items/x"),
-        ("GET", "/items/y/tail"),
-    ]
+    async with asyncio.timeout(END_S):
+        port = await server.start_tcp()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"POST /v2/a/uploads/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        writer.write(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nHEAD /items/x HTTP/1.1\r\nHost: x\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        assert json.loads(await reader.readexactly(length))["body"] == "abcde"
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"content-length: " in head.lower()
+        writer.write(b"GET /items/y/tail HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).endswith(b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+        writer.close()
+        assert [(seen.method, seen.path) for seen in server.requests] == [
+            ("POST", "/v2/a/uploads/"),
+            ("HEAD", "/items/x"),
+            ("GET", "/items/y/tail"),
+        ]
 
 
 async def test_a_stream_ends_when_its_client_goes(client: httpx.AsyncClient, feed: Feed) -> None:
     async with client.stream("GET", "/follow") as response:
         assert await anext(response.aiter_bytes()) == b"one\n"
         assert not feed.closed.is_set()
-    await asyncio.wait_for(feed.closed.wait(), 20)
+    await asyncio.wait_for(feed.closed.wait(), END_S)
 
 
 async def test_stopping_ends_streams_and_silences(client: httpx.AsyncClient, server: Server, feed: Feed) -> None:
     async with client.stream("GET", "/follow"):
-        await asyncio.wait_for(feed.sent.wait(), 20)
+        await asyncio.wait_for(feed.sent.wait(), END_S)
         await server.stop()
-        await asyncio.wait_for(feed.closed.wait(), 20)
+        await asyncio.wait_for(feed.closed.wait(), END_S)
 
 
 @pytest.mark.parametrize(("ask", "status"), [(True, b"101 UPGRADED"), (False, b"200 OK")])
 async def test_an_upgrade_hands_over_the_raw_connection(server: Server, ask: bool, status: bytes) -> None:
-    port = await server.start_tcp()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    wish = b"Connection: Upgrade\r\nUpgrade: tcp\r\n" if ask else b""
-    # The first bytes for the other side may come with the request itself.
-    writer.write(b"POST /shell HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n" + wish + b"\r\n{}id\n")
-    head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 " + status)
-    assert (b"upgrade: tcp" in head.lower()) is ask
-    assert rest == b"> id\n"
-    writer.close()
+    async with asyncio.timeout(END_S):
+        port = await server.start_tcp()
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        wish = b"Connection: Upgrade\r\nUpgrade: tcp\r\n" if ask else b""
+        # The first bytes for the other side may come with the request itself.
+        writer.write(b"POST /shell HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n" + wish + b"\r\n{}id\n")
+        head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 " + status)
+        assert (b"upgrade: tcp" in head.lower()) is ask
+        assert rest == b"> id\n"
+        writer.close()
 
 
 async def test_a_failing_handler_is_a_500_and_kept(client: httpx.AsyncClient, server: Server) -> None:
