@@ -62,6 +62,7 @@ async def _settle(pilot: Pilot[None]) -> None:
     while True:
         screen = pilot.app.screen
         widgets = [screen, *screen.query("*")]
+        widgets += [bar for widget in widgets if (bar := widget._vertical_scrollbar) is not None]
         if not (
             screen._dirty_widgets
             or screen._layout_required
