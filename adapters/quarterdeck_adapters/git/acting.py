@@ -123,7 +123,7 @@ class GitAction:
     async def write(self, opened: Opened, *args: str) -> str:
         """Run a command that writes, once. What git said is the answer. Raises QuarterdeckError."""
         ended = await self.git.run(opened, *args, deadline=WRITE_S)
-        return complaint(ended.stderr or ended.stdout, limit=1)
+        return complaint(ended.stderr or ended.stdout, limit=1).strip()
 
     async def commits(self, opened: Opened, span: str) -> tuple[str, ...]:
         """The newest commits of a range, a line each, for a preview's impact."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from quarterdeck_adapters.blocking import call
-from quarterdeck_adapters.git.faults import failure
+from quarterdeck_adapters.git.faults import failure, without_credentials
 from quarterdeck_adapters.git.safety import (
     REMOTE_FOLDER,
     Setting,
@@ -151,8 +151,8 @@ class Git:
         return ("git", "-C", repo.path, *args)
 
     def line(self, repo: Opened, *args: str) -> str:
-        """The command as an operator would type it."""
-        return shlex.join(self.argv(repo, *args))
+        """The command as an operator would type it, without a credential that an address in it may hold."""
+        return without_credentials(shlex.join(self.argv(repo, *args)))
 
     async def _start(
         self, path: str, args: tuple[str, ...], settings: tuple[Setting, ...], deadline: float, limit: int

@@ -11,6 +11,7 @@ from quarterdeck_adapters.git.acting import GitAction, Seen
 from quarterdeck_adapters.git.command import Opened
 from quarterdeck_adapters.git.reading import remote_names
 from quarterdeck_adapters.git.safety import value_of
+from quarterdeck_adapters.git.urls import shown
 from quarterdeck_lifecycle.errors import Conflict, NotFound, Refused
 from quarterdeck_lifecycle.ports import Outcome, Preview
 from quarterdeck_lifecycle.records import Record, Ref
@@ -163,7 +164,7 @@ class CheckOut(Switch):
         refs = [template.format(number) for template in CHANGE_REQUESTS]
         found = await self.sha_there(opened, remote, *refs)
         if not found:
-            raise NotFound(f"{remote} has no change request {number}", source=self.owner.name)
+            raise NotFound(f"{shown(remote)} has no change request {number}", source=self.owner.name)
         return next(iter(found.items()))
 
     def _checking_out(self, opened: Opened, remote: str, theirs: str, branch: str) -> tuple[tuple[str, ...], ...]:

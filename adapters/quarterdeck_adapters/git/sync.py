@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from quarterdeck_adapters.git.acting import GitAction
 from quarterdeck_adapters.git.command import Opened, remote_urls
 from quarterdeck_adapters.git.folder_remote import refuse_hooks
-from quarterdeck_adapters.git.urls import is_folder
+from quarterdeck_adapters.git.urls import is_folder, shown
 from quarterdeck_lifecycle.errors import Refused, Unsupported
 from quarterdeck_lifecycle.kinds import Repository
 from quarterdeck_lifecycle.ports import Outcome, Preview
@@ -33,10 +33,10 @@ class Fetch(GitAction):
         mirrors = any(s.key == f"remote.{remote}.fetch" and ":refs/heads" in s.value for s in seen.opened.settings)
         return Preview(
             verb=self.verb, ref=ref, record=seen.record, args=dict(args), token=seen.token,
-            title=f"fetch {remote} into {seen.record.name}",
+            title=f"fetch {shown(remote)} into {seen.record.name}",
             steps=(self.step(seen.opened, *command),),
             warnings=("this remote is fetched straight into the branches here",) if mirrors else (),
-            before=seen.record.upstream_head[:10], after=f"the remote-tracking branches equal {remote}'s",
+            before=seen.record.upstream_head[:10], after=f"the remote-tracking branches equal {shown(remote)}'s",
             why_no_inverse="remote-tracking branches only mirror the remote",
             command=self.git.line(seen.opened, *command),
         )  # fmt: skip
@@ -151,11 +151,11 @@ class Push(GitAction):
             warnings.append(f"the hook {pre_push} is skipped: no program of the repository runs here")
         return Preview(
             verb=self.verb, ref=ref, record=record, args=dict(args), token=seen.token,
-            title=f"push {record.branch} of {record.name} to {remote}",
+            title=f"push {record.branch} of {record.name} to {shown(remote)}",
             steps=(self.step(seen.opened, *command),),
             impact=await self.commits(seen.opened, "@{upstream}..HEAD"),
             warnings=tuple(warnings),
-            before=record.upstream_head[:10], after=f"{theirs} at {remote} is {record.head[:10]}",
+            before=record.upstream_head[:10], after=f"{theirs} at {shown(remote)} is {record.head[:10]}",
             why_no_inverse="others may have fetched it: git revert makes a commit that undoes one",
             command=self.git.line(seen.opened, *command),
         )  # fmt: skip
@@ -164,7 +164,7 @@ class Push(GitAction):
         remote, theirs = upstream_of(self, opened, branch)
         urls = remote_urls(opened, remote, push=True)
         if len(urls) > 1:
-            raise Unsupported(f"{remote} has {len(urls)} addresses to push to", source=self.owner.name,
+            raise Unsupported(f"{shown(remote)} has {len(urls)} addresses to push to", source=self.owner.name,
                               mend="push in a shell")  # fmt: skip
         if is_folder(urls[0]):
             await refuse_hooks(self.git, opened, urls[0])
@@ -183,7 +183,7 @@ class Push(GitAction):
         remote, theirs = upstream_of(self, opened, preview.token.branch)
         sha = (await self.sha_there(opened, remote, theirs)).get(theirs, "")
         done = sha == preview.token.head
-        message = f"{theirs.removeprefix('refs/heads/')} at {remote} is {sha[:10] or 'not there'}"
+        message = f"{theirs.removeprefix('refs/heads/')} at {shown(remote)} is {sha[:10] or 'not there'}"
         return Outcome(verified=done, message=message, observed=sha)
 
 

@@ -31,7 +31,7 @@ def normalised(url: str) -> str:
     found = _SCHEME.fullmatch(url) or _SCP.fullmatch(url)
     if found is None:
         return ""
-    path = found["path"].strip("/").removesuffix(".git").strip("/")
+    path = re.split(r"[?#]", found["path"])[0].strip("/").removesuffix(".git").strip("/")
     return f"{found['host'].lower()}/{path}" if path else ""
 
 
