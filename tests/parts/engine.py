@@ -190,7 +190,7 @@ class Engine(Part):
 
     def _recover(self) -> None:
         containerd = self.exec_root / "containerd" / "containerd.pid"
-        end_all([each for each in self._processes() if each.name() == "containerd"])
+        end_all([each for each in self._processes() if _name(each) == "containerd"])
         containerd.unlink(missing_ok=True)
         self.pidfile.unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
@@ -205,6 +205,13 @@ class Engine(Part):
                 ):
                     found.update({below.pid: below for below in [each, *each.children(recursive=True)]})
         return list(found.values())
+
+
+def _name(process: psutil.Process) -> str:
+    """Its name; empty when it has ended meanwhile (the programs in containers come and go)."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.name()
+    return ""
 
 
 def free_pool() -> str:
