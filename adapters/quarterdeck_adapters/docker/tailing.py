@@ -83,12 +83,17 @@ class Tail:
         if options.since is None and options.until is not None:
             # The engine takes the last lines first and the window after that, so the last ones are kept here.
             window = deque(maxlen=options.tail)
-        async with aclosing(self._read(params)) as batches:
-            async for entries in batches:
-                if window is None:
-                    yield entries
-                else:
-                    window.extend(entries)
+        try:
+            async with aclosing(self._read(params)) as batches:
+                async for entries in batches:
+                    if window is None:
+                        yield entries
+                    else:
+                        window.extend(entries)
+        except Unavailable:
+            # Cut in the middle: what follows goes on from there, once the engine is back.
+            if not options.follow or not self.reader.position.newest:
+                raise
         if window:
             yield list(window)
         if not options.follow and (left := self.reader.flush()):
