@@ -176,8 +176,7 @@ async def test_another_users_repository_says_how_to_trust_it(tmp_path: Path, mon
 async def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     work = init(folder)
-    with open(os.fsencode(work) + b"/na\xefve", "w") as file:
-        file.write("x")
+    (work / os.fsdecode(b"na\xefve")).write_text("x")
     git(work, "add", "-A")
     message = os.fsdecode(b"na\xefve")
     git(

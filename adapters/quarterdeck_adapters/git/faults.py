@@ -16,6 +16,7 @@ from quarterdeck_lifecycle.errors import (
     Unavailable,
 )
 from quarterdeck_lifecycle.records import Status
+from quarterdeck_lifecycle.text import clean
 
 _USERINFO = re.compile(r"([a-z][a-z0-9+.-]*://)[^/@\s']+@", re.IGNORECASE)
 _NOISE = re.compile(r"^(fatal|error|remote|hint|warning):\s*", re.MULTILINE)
@@ -94,9 +95,9 @@ def _safe_directory(said: str) -> str:
     return f"if you trust it: {command[0]}" if command else "git config --global --add safe.directory PATH"
 
 
-def trouble(error: QuarterdeckError) -> tuple[Status, str, str]:
-    """A repository's status, state and note when it could not be read."""
-    why = f"{error.what} {error.why}".lower()
+def trouble(error: QuarterdeckError, path: str) -> tuple[Status, str, str]:
+    """A repository's status, state and note when it could not be read; `path` is its own, which says nothing."""
+    why = f"{error.what} {error.why}".replace(clean(path), "").lower()
     if isinstance(error, Timeout):
         return Status.UNKNOWN, "slow", error.why
     if isinstance(error, Forbidden):

@@ -83,7 +83,7 @@ class Reader:
 
     def in_trouble(self, path: str, name: str, error: QuarterdeckError) -> Repository:
         """The row of a repository that could not be read."""
-        status, state, note = trouble(error)
+        status, state, note = trouble(error, path)
         ref = Ref(self._git.source, "repository", path)
         last = self._last.get(path) or Repository(ref=ref, name=name, path=path)
         return msgspec.structs.replace(last, name=name, status=status, state=state, note=note)
