@@ -5,10 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from .functions import ELEMENTWISE, OVER_RANGE, Points, bucket_quantile, quantile, regression
-from .syntax import Aggregate, Binary, Call, Expr, Negate, Number, Paren, QueryError, Selector, Text
-from .values import LOOKBACK_MS, Labels, Sample, Storage, Vector, unnamed
-from .vectors import aggregated, combined
+from quarterdeck_demo.prometheus.functions import ELEMENTWISE, OVER_RANGE, Points, bucket_quantile, quantile, regression
+from quarterdeck_demo.prometheus.syntax import (
+    Aggregate,
+    Binary,
+    Call,
+    Expr,
+    Negate,
+    Number,
+    Paren,
+    QueryError,
+    Selector,
+    Text,
+)
+from quarterdeck_demo.prometheus.values import LOOKBACK_MS, Labels, Sample, Storage, Vector, unnamed
+from quarterdeck_demo.prometheus.vectors import aggregated, combined
 
 __all__ = ["evaluate", "matrix_of"]
 

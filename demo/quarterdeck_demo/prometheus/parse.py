@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal, cast
 
-from .functions import ARGUMENTS, UNSUPPORTED
-from .syntax import (
+from quarterdeck_demo.prometheus.cursor import Cursor, limit_of
+from quarterdeck_demo.prometheus.functions import ARGUMENTS, UNSUPPORTED
+from quarterdeck_demo.prometheus.syntax import (
     Aggregate,
     Binary,
     Call,
@@ -17,13 +18,10 @@ from .syntax import (
     Negate,
     Number,
     Paren,
-    QueryError,
     Selector,
     Text,
     Token,
-    parse_duration,
     refuse,
-    tokens,
     unquote,
 )
 
@@ -66,13 +64,8 @@ def parse(query: str) -> Expr:
     return Parser(query).whole()
 
 
-class Parser:
+class Parser(Cursor):
     """Precedence climbing over the tokens of one query."""
-
-    def __init__(self, query: str) -> None:
-        self.query = query
-        self.tokens = tokens(query)
-        self.next = 0
 
     def whole(self) -> Expr:
         if self.peek().kind == "end":
@@ -84,33 +77,6 @@ class Parser:
         if rest.kind != "end":
             raise self.unexpected(rest)
         return expr
-
-    def peek(self, ahead: int = 0) -> Token:
-        return self.tokens[min(self.next + ahead, len(self.tokens) - 1)]
-
-    def take(self) -> Token:
-        token = self.peek()
-        self.next += 1
-        return token
-
-    def accept(self, text: str) -> bool:
-        if self.peek().kind in ("op", "name") and self.peek().text == text:
-            self.next += 1
-            return True
-        return False
-
-    def unexpected(self, token: Token, where: str = "", expected: str = "") -> QueryError:
-        inside = f" in {where}" if where else ""
-        wanted = f", expected {expected}" if expected else ""
-        if token.kind == "end":
-            what = "end of input"
-        elif token.kind == "name":
-            what = f'identifier "{token.text}"'
-        elif token.kind in ("number", "string", "duration"):
-            what = f'{token.kind} "{token.text}"' if token.kind != "string" else f"string {token.text}"
-        else:
-            what = f'"{token.text}"'
-        return refuse(self.query, token.at, f"unexpected {what}{inside}{wanted}")
 
     def expression(self, level: int) -> Expr:
         left = self.unary()
@@ -198,17 +164,6 @@ class Parser:
         if not isinstance(expr, Selector) or expr.range_ms is not None:
             raise refuse(self.query, expr.at, "ranges only allowed for vector selectors")
         return Selector(expr.matchers, span, expr.offset_ms, expr.at)
-
-    def duration(self) -> int:
-        token = self.take()
-        if token.kind not in ("duration", "number"):
-            raise self.unexpected(token, "subquery selector" if token.kind == "end" else "", "duration")
-        if token.kind == "number":
-            raise refuse(self.query, token.at, f'bad duration syntax: "{token.text}"')
-        span = parse_duration(token.text)
-        if span == 0:
-            raise refuse(self.query, token.at, "duration must be greater than 0")
-        return span
 
     def selector(self, name: str | None, at: int) -> Selector:
         matchers = [] if name is None else [Matcher("__name__", "=", name)]
@@ -333,7 +288,3 @@ class Parser:
         if expr.op in COMPARISONS and kinds == {"scalar"} and not expr.bool_:
             raise refuse(self.query, op_at, "comparisons between scalars must use BOOL modifier")
         return expr
-
-
-def limit_of(what: str) -> str:
-    return f"the practice server does not evaluate {what}"

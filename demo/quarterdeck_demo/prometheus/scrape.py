@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -58,14 +59,21 @@ class Scraped:
         return [(tick, value) for tick, value in found if value is not None]
 
     def alive(self, start: int, end: int) -> bool:
-        """Whether there is a sample from `start` to `end`."""
-        return any(self._sample(tick) is not None for tick in self._ends(start, end))
-
-    def _ends(self, start: int, end: int) -> Iterable[int]:
+        """Whether there is a sample from `start` to `end`, looked for where a deployment may have changed it."""
         last = end - (end - self.phase) % INTERVAL_MS
-        if not self.series.version:
-            return (last,) if last >= start else ()
-        return range(last, start - 1, -INTERVAL_MS)
+        if last < start:
+            return False
+        return any(self._sample(tick) is not None for tick in (last, *self._changes_in(start, last)))
+
+    def _changes_in(self, start: int, last: int) -> Iterator[int]:
+        """The first and the last scrape of each time between two deployments."""
+        yield start + (self.phase - start) % INTERVAL_MS
+        for entry in self.timeline.entries:
+            after = math.ceil(entry.at * 1000)
+            first = after + (self.phase - after) % INTERVAL_MS
+            for tick in (first - INTERVAL_MS, first):
+                if start <= tick <= last:
+                    yield tick
 
     def _sample(self, tick: int) -> float | None:
         if self._changes != len(self.timeline.entries) or len(self._samples) > KEPT:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from .syntax import Matcher
+from quarterdeck_demo.prometheus.syntax import Matcher
 
 __all__ = ["LOOKBACK_MS", "Labels", "Sample", "SeriesLike", "Storage", "Vector", "braces", "fits", "unnamed"]
 

@@ -9,10 +9,10 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 
-from .functions import quantile
-from .parse import COMPARISONS, SET_OPERATORS
-from .syntax import Aggregate, Binary, ExecutionError, Matching
-from .values import Labels, Sample, Vector, braces, unnamed
+from quarterdeck_demo.prometheus.functions import quantile
+from quarterdeck_demo.prometheus.parse import COMPARISONS, SET_OPERATORS
+from quarterdeck_demo.prometheus.syntax import Aggregate, Binary, ExecutionError, Matching
+from quarterdeck_demo.prometheus.values import Labels, Sample, Vector, braces, unnamed
 
 __all__ = ["aggregated", "combined"]
 
