@@ -18,6 +18,8 @@ ALLOWED = frozenset(
      "secret", "service", "type", "volume")
 )  # fmt: skip
 PULSE_S = 0.1
+CLOCK_GRAIN = 1_000
+"""Nanoseconds that epoch seconds as a float cannot tell apart."""
 
 
 def window(request: Request) -> tuple[int | None, int | None]:
@@ -44,7 +46,7 @@ async def stream(world: World, since: int | None, until: int | None, filters: Fi
                 event = queue.popleft()
                 if (until is None or event["timeNano"] <= until) and fits(event, filters):
                     yield json.dumps(event, separators=(",", ":")).encode() + b"\n"
-            now = nanos(world.now)
+            now = nanos(world.now) + CLOCK_GRAIN
             if until is not None and now >= until:
                 return
             await world.wait(PULSE_S if until is None else min(PULSE_S, max(until - now, 0) / NANO))

@@ -92,7 +92,11 @@ async def stream(world: World, container: Container, want: Wanted) -> AsyncItera
                 for chunk in encode(line, tty=tty, timestamps=want.timestamps):
                     yield chunk
         seen = max(seen, now)
-        if container.gone or not container.running or (want.until is not None and nanos(world.now) >= want.until):
+        if (
+            container.gone
+            or not container.running
+            or (want.until is not None and nanos(world.now) + 1_000 >= want.until)
+        ):
             return
         await world.wait(PULSE_S)
 
