@@ -41,6 +41,7 @@ def _sources(story: Story, endpoints: Mapping[str, str], token_file: Path) -> li
         },
         {"name": "engine", "system": "docker", "url": endpoints["docker"]},
         {"name": "registry", "system": "registry", "url": endpoints["registry"]},
+        {"name": "mlflow", "system": "mlflow", "url": endpoints["mlflow"]},
         {
             "name": "prometheus",
             "system": "prometheus",
@@ -53,8 +54,6 @@ def _sources(story: Story, endpoints: Mapping[str, str], token_file: Path) -> li
             },
         },
     ]
-    if "mlflow" in endpoints:
-        made.append({"name": "mlflow", "system": "mlflow", "url": endpoints["mlflow"]})
     return made
 
 

@@ -6,8 +6,6 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +15,7 @@ from quarterdeck_demo.configuration import configuration
 from quarterdeck_demo.docker import DockerServer
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.github import GitHubServer
+from quarterdeck_demo.mlflow import MlflowServer
 from quarterdeck_demo.prometheus import AlertmanagerServer, PrometheusServer
 from quarterdeck_demo.registry import RegistryServer
 from quarterdeck_demo.server import Request, Response, Server
@@ -77,12 +76,11 @@ class World:
         parts: dict[str, Part] = {
             "registry": registry,
             "github": github,
+            "mlflow": MlflowServer(story, clock),
             "prometheus": PrometheusServer(story, clock, alertmanagers=(urls["alertmanager"],)),
             "alertmanager": AlertmanagerServer(story, clock, source=urls["prometheus"]),
             "docker": DockerServer(story, clock, store=registry.store),
         }
-        if find_spec("quarterdeck_demo.mlflow") is not None:
-            parts["mlflow"] = import_module("quarterdeck_demo.mlflow").MlflowServer(story, clock)
         for name, part in parts.items():
             server = self.servers[name] = Server(part.handler, faults=part.faults, clock=clock)
             if name == "docker":

@@ -73,8 +73,7 @@ def test_it_listens_where_it_says_and_ends_when_its_parent_lets_go(
     }
     assert httpx.get(where["prometheus"] + "/-/ready").status_code == 200
     assert httpx.get(where["alertmanager"] + "/-/ready").status_code == 200
-    if "mlflow" in where:
-        assert httpx.get(where["mlflow"] + "/version").status_code == 200
+    assert httpx.get(where["mlflow"] + "/version").status_code == 200
     with httpx.Client(transport=httpx.HTTPTransport(uds=where["docker"].removeprefix("unix://"))) as engine:
         names = {
             name for container in engine.get("http://engine/containers/json").json() for name in container["Names"]
