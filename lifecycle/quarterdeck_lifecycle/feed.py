@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 
 import msgspec
 
@@ -76,6 +76,7 @@ class Feed:
         self._hint = asyncio.Event()
         self._failures = 0
         self._live = False
+        self._wanted: AbstractContextManager[None] | None = None
 
     @property
     def running(self) -> bool:
@@ -94,13 +95,26 @@ class Feed:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        self._settled()
 
     def poke(self) -> None:
         """Ask again now, also after an authentication failure."""
         self._failures = 0
-        self._hint.set()
+        self._want()
         if self._task is not None and self._task.done():
             self.start()
+
+    def _want(self) -> None:
+        """Have it listed again, and count that as under way until it is."""
+        self._hint.set()
+        if self._wanted is None and self._task is not None:
+            self._wanted = self._busy.work(f"{self.source.name} {self.kind} wanted")
+            self._wanted.__enter__()
+
+    def _settled(self) -> None:
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None:
+            wanted.__exit__(None, None, None)
 
     async def once(self) -> Snapshot:
         """One refresh without keeping current, for the commands without a screen."""
@@ -120,6 +134,8 @@ class Feed:
             while True:
                 self._hint.clear()
                 await self._refresh()
+                if not self._hint.is_set():
+                    self._settled()
                 await self._rest()
         finally:
             if watcher is not None:
@@ -151,14 +167,14 @@ class Feed:
                 async for _ in source.watch(self.kind):
                     failures = 0
                     self._live = True
-                    self._hint.set()
+                    self._want()
             except Unsupported:
                 return
             except QuarterdeckError:
                 pass
             if self._live:
                 self._live = False
-                self._hint.set()
+                self._want()
             failures += 1
             await asyncio.sleep(self._backoff(0.25, failures, 30.0))
 

@@ -105,12 +105,21 @@ class Hub:
         return leave
 
     def _settle(self) -> None:
-        wanted = frozenset().union(*(kinds for kinds, _ in self._listeners.values()))
-        for (_, kind), feed in self._feeds.items():
-            if self._listeners and (kind not in self.quiet or kind in wanted):
+        for feed in self._feeds.values():
+            if self._wanted(feed.kind):
                 feed.start()
             elif feed.running:
-                asyncio.get_running_loop().create_task(feed.stop())
+                asyncio.get_running_loop().create_task(self._retire(feed))
+
+    def _wanted(self, kind: str) -> bool:
+        if not self._listeners:
+            return False
+        return kind not in self.quiet or any(kind in kinds for kinds, _ in self._listeners.values())
+
+    async def _retire(self, feed: Feed) -> None:
+        """Stop a feed, unless somebody came to listen meanwhile."""
+        if not self._wanted(feed.kind):
+            await feed.stop()
 
     def pace(self, factor: float) -> None:
         """Slow polling down (above 1) while nobody looks; pushed changes keep their pace."""

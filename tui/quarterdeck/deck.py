@@ -127,9 +127,10 @@ class DeckScreen(Looking, Doing, Screen[None]):
 
     def listen(self) -> None:
         """Be told of changes; the shown tabs are fed even when they are quiet kinds."""
-        if self._unlisten is not None:
-            self._unlisten()
+        leave = self._unlisten
         self._unlisten = self.app.boot.hub.listen(self.hub_changed, {pane.view.kind for pane in self.panes})
+        if leave is not None:
+            leave()
 
     def hub_changed(self, kinds: frozenset[str]) -> None:
         """Bring the panes of these kinds up to date."""

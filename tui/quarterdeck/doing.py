@@ -37,7 +37,10 @@ class Doing:
             for verb in verbs
         ]
         allowed = [choice for choice in choices if not choice.why_not]
-        if len(allowed) == 1 and len(deck.refs) == 1:
+        if not allowed:
+            deck.app.say(f"{choices[0].title} {record.name if record else ref.id}: {choices[0].why_not}", "warning")
+            return
+        if len(allowed) == 1:
             self.act(next(verb for verb in verbs if verb.id == allowed[0].id))
             return
 
@@ -68,8 +71,8 @@ class Doing:
             if reason:
                 deck.app.say(f"{verb.title} {record.name if record else ref.id}: {reason}", "warning")
                 return
-        missing = [a for a in verb.args if a.required and not (given or {}).get(a.name)]
-        if verb.args and (given is None or missing):
+        missing = [a for a in verb.args if a.required and not (given or {}).get(a.name, a.default)]
+        if missing or (given is None and any(a.ask for a in verb.args)):
             deck.app.push_screen(
                 ArgumentsDialog(verb, given), lambda args: None if args is None else self._preview(verb, refs, args)
             )

@@ -18,8 +18,10 @@ def _does(
     )  # fmt: skip
 
 
-def _arg(name: str, prompt: str, default: str = "", *choices: str, required: bool = True) -> Argument:
-    return Argument(name=name, prompt=prompt, default=default, choices=choices, required=required)
+def _arg(
+    name: str, prompt: str, default: str = "", *choices: str, required: bool = True, ask: bool = True
+) -> Argument:
+    return Argument(name=name, prompt=prompt, default=default, choices=choices, required=required, ask=ask)
 
 
 REPOSITORY = (
@@ -34,8 +36,8 @@ REPOSITORY = (
 CONTAINER = (
     _does("container.restart", "R", "restart", D, bulk=True),
     _does("container.start", "R", "start", H, bulk=True),
-    _does("container.stop", "X", "stop", D, _arg("timeout", "seconds to wait before kill", "10"), bulk=True),
-    _does("container.kill", "X", "kill", D, _arg("signal", "signal", "KILL"), bulk=True),
+    _does("container.stop", "X", "stop", D, _arg("timeout", "seconds to wait before kill", "10", ask=False), bulk=True),
+    _does("container.kill", "X", "kill", D, _arg("signal", "signal", "KILL", ask=False), bulk=True),
     _does("container.pause", "", "pause", D),
     _does("container.unpause", "", "unpause", H),
     _does("container.remove", "K", "remove", X, help="never its named volumes", bulk=True),

@@ -26,13 +26,14 @@ class Risk(StrEnum):
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True):
-    """Something a verb asks for before its preview."""
+    """Something a verb needs before its preview. `ask` False takes the default unless it is given by name."""
 
     name: str
     prompt: str
     required: bool = True
     default: str = ""
     choices: tuple[str, ...] = ()
+    ask: bool = True
 
 
 class Verb(msgspec.Struct, frozen=True, kw_only=True):

@@ -104,7 +104,7 @@ class Pane(Vertical):
         """Show another kind."""
         self.tab = tab % len(self.views)
         self.table.set_columns(self.view.columns)
-        self.table.set_rows([])
+        self.table.set_rows([], ghosts=False)
         self.show()
         self.post_message(self.TabChanged(self))
 
@@ -132,7 +132,8 @@ class Pane(Vertical):
             rows = self.maker.make(records, look)
             table = self.table
             table.empty = self._empty_lines(snapshots, bool(records))
-            table.set_rows(rows)
+            gone = self.ref is None or self.hub.find(self.ref) is None
+            table.set_rows(rows, ghosts=gone)
             table.set_sort(self.maker.order, self.maker.reverse)
             note = trouble(snapshots, look.now)
             self.query_one(PaneNote).set_class(bool(note), "-shown")

@@ -74,8 +74,8 @@ class ChildrenScreen(SubScreen):
     )  # fmt: skip
 
     def __init__(self, boot: Boot, ref: Ref, parent: Record | None) -> None:
-        self._name = parent.name if parent else ref.id
-        super().__init__(f"{ref.kind.replace('_', ' ')} {self._name}")
+        self._called = parent.name if parent else ref.id
+        super().__init__(f"{ref.kind.replace('_', ' ')} {self._called}")
         self._boot = boot
         self._ref = ref
         self._rows: list[Record] = []
@@ -132,7 +132,7 @@ class ChildrenScreen(SubScreen):
         kept = [row for row in self._rows if self._filter.keeps(haystack(row))]
         table.set_rows([child_row(row, Look(now=self.app.now())) for row in kept])
         more = ", more on the way down" if self._next else ""
-        self.entitle(f"{self._ref.kind.replace('_', ' ')} {self._name}: {len(kept)} rows{more}")
+        self.entitle(f"{self._ref.kind.replace('_', ' ')} {self._called}: {len(kept)} rows{more}")
 
     @on(RecordTable.CursorMoved)
     def moved(self) -> None:

@@ -48,7 +48,7 @@ class LogScreen(SubScreen):
         super().__init__(f"log of {what}{' (previous)' if previous else ''}")
         self._base = self._title
         self._options = LogOptions(tail=PAGE, previous=previous)
-        self._task: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
         self._asking = ""
         self._level = 0
         self._filter = ""
@@ -75,8 +75,8 @@ class LogScreen(SubScreen):
 
     def on_unmount(self) -> None:
         """Stop reading."""
-        if self._task is not None:
-            self._task.cancel()
+        if self._reader is not None:
+            self._reader.cancel()
 
     @property
     def view(self) -> LogView:
@@ -93,11 +93,11 @@ class LogScreen(SubScreen):
 
     def start(self) -> None:
         """Read anew with the present options."""
-        if self._task is not None:
-            self._task.cancel()
+        if self._reader is not None:
+            self._reader.cancel()
         self.view.clear()
         self._ended, self._lost, self._first_at = False, 0, None
-        self._task = asyncio.create_task(self._read(), name="log")
+        self._reader = asyncio.create_task(self._read(), name="log")
 
     async def _read(self) -> None:
         async for batch in merged(self._sources(), self._options):

@@ -45,7 +45,7 @@ class MetricsScreen(SubScreen):
         self._ref = ref
         self._expression = expression
         self._window = 2
-        self._task: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
         self._warnings: tuple[str, ...] = ()
 
     def body(self) -> ComposeResult:
@@ -68,8 +68,8 @@ class MetricsScreen(SubScreen):
 
     def on_unmount(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
+        if self._reader is not None:
+            self._reader.cancel()
 
     @property
     def window(self) -> float:
@@ -78,9 +78,9 @@ class MetricsScreen(SubScreen):
 
     def start(self) -> None:
         """Draw anew, and go on with each interval."""
-        if self._task is not None:
-            self._task.cancel()
-        self._task = asyncio.create_task(self._live(), name="charts")
+        if self._reader is not None:
+            self._reader.cancel()
+        self._reader = asyncio.create_task(self._live(), name="charts")
 
     async def _live(self) -> None:
         while True:

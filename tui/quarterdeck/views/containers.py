@@ -12,7 +12,7 @@ from quarterdeck_lifecycle.records import TROUBLE, Record
 
 CONTAINER_COLUMNS = (
     Column("status", "", 1),
-    Column("environment", "CTX", 6, flex=1, min_width=4, priority=4),
+    Column("environment", "CTX", 7, flex=1, min_width=6, priority=4),
     Column("name", "NAME", 18, flex=3, min_width=10),
     Column("state", "STATE", 16, flex=1, min_width=9),
     Column("image", "IMAGE", 16, flex=3, min_width=8, priority=1),

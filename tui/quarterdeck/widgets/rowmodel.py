@@ -43,8 +43,12 @@ class RowModel:
             return self.rows
         return self.rows[: self.cursor] + self.rows[self.cursor + 1 :]
 
-    def apply(self, rows: Sequence[Row]) -> None:
-        """Show these rows in this order; cursor and marks stay on their keys."""
+    def apply(self, rows: Sequence[Row], ghosts: bool = True) -> None:
+        """Show these rows in this order; cursor and marks stay on their keys.
+
+        Without ``ghosts`` a row under the cursor that is not among them has not gone, it is only not shown:
+        the cursor goes to its neighbour.
+        """
         fresh = list(rows)
         keys = list(map(_key_of, fresh))
         if keys == self._keys and not self.ghost:
@@ -61,6 +65,8 @@ class RowModel:
             self.cursor, self.ghost = (0 if fresh else -1), False
         elif under.key in index:
             self.cursor, self.ghost = index[under.key], False
+        elif not ghosts:
+            self.cursor, self.ghost = min(place, len(fresh) - 1), False
         else:
             place = self._place_of_ghost(place, index)
             fresh.insert(place, under)

@@ -81,8 +81,11 @@ class RecordTable(CursorTable):
             self._sort = (key, reverse)
             self.refresh(Region(0, 0, self.size.width, 1))
 
-    def set_rows(self, rows: Sequence[Row]) -> None:
-        """Show these rows. Cursor and marks stay on their keys; another order may wait (``hold_resort_s``)."""
+    def set_rows(self, rows: Sequence[Row], *, ghosts: bool = True) -> None:
+        """Show these rows. Cursor and marks stay on their keys; another order may wait (``hold_resort_s``).
+
+        ``ghosts`` False: what is not among them any more is only not shown (a filter), and leaves no ghost.
+        """
         wait = self._moved_at + self.hold_resort_s - self.clock()
         self._held = None
         if wait > 0 and self._model.rows:
@@ -90,7 +93,7 @@ class RecordTable(CursorTable):
             if any(one.key != other.key for one, other in zip(shown, rows, strict=False)):
                 self._held, rows = list(rows), shown
                 self._arm(wait)
-        self._apply(rows)
+        self._apply(rows, ghosts)
 
     def release_held(self) -> None:
         """Apply the order that waits if the cursor has rested long enough, else wait on."""
@@ -156,11 +159,11 @@ class RecordTable(CursorTable):
             mode |= Mode.CURSOR | (Mode.FOCUSED if self.has_focus else 0) | (Mode.GHOST if model.ghost else 0)
         return row, mode
 
-    def _apply(self, rows: Sequence[Row]) -> None:
+    def _apply(self, rows: Sequence[Row], ghosts: bool) -> None:
         model, before = self._model, self.cursor_key
         line = model.cursor - round(self.scroll_y)
         seen = 0 <= line < self._page
-        model.apply(rows)
+        model.apply(rows, ghosts)
         self._sync_height()
         if seen and self.scroll_y > 0:
             self.scroll_to(y=model.cursor - line, animate=False, force=True)

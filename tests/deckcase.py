@@ -1,0 +1,93 @@
+"""The deck driven by its keys: waits for rest, never for time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from quarterdeck.app import QuarterdeckApp
+from quarterdeck.boot import Boot
+from quarterdeck_config.load import Loaded
+from quarterdeck_config.schema import Config
+from quarterdeck_lifecycle.ports import Source
+
+NAMED = {
+    " ": "space", "/": "slash", ":": "colon", "=": "equals_sign", ".": "full_stop", "-": "minus", "_": "underscore",
+    "!": "exclamation_mark", "|": "vertical_line", "&": "ampersand", "?": "question_mark", "[": "left_square_bracket",
+    "]": "right_square_bracket", "(": "left_parenthesis", ")": "right_parenthesis", "*": "asterisk", "+": "plus",
+    "@": "at", "#": "number_sign", "$": "dollar_sign", ",": "comma", "{": "left_curly_bracket", "\\": "backslash",
+    "}": "right_curly_bracket", '"': "quotation_mark", "~": "tilde",
+}  # fmt: skip
+
+
+class Deck:
+    """One running deck."""
+
+    def __init__(self, app: QuarterdeckApp, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    @property
+    def text(self) -> str:
+        """What the screen shows."""
+        return "\n".join(strip.text for strip in self.app.screen._compositor.render_strips())
+
+    async def rest(self) -> None:
+        """Until nothing is under way and everything is painted."""
+        await self.pilot.pause()
+        await self.app.busy.idle(10)
+        await self.pilot.pause()
+
+    async def press(self, *keys: str) -> str:
+        """Press keys, each after the last one's work; answers the screen."""
+        for key in keys:
+            await self.pilot.press(NAMED.get(key, key))
+            await self.rest()
+        return self.text
+
+    async def type(self, words: str) -> str:
+        """Type words."""
+        for char in words:
+            await self.pilot.press(NAMED.get(char, char))
+        await self.rest()
+        return self.text
+
+    async def until(self, condition: Callable[[], object], what: str = "") -> None:
+        """Wait for a state; the failure shows the screen."""
+        try:
+            async with asyncio.timeout(10):
+                while not condition():
+                    await self.pilot.pause(0.01)
+        except TimeoutError:
+            raise AssertionError(f"not reached: {what}\n{self.text}") from None
+
+    async def shows(self, words: str) -> None:
+        """Wait until the screen shows these words."""
+        await self.until(lambda: words in self.text, repr(words))
+
+    @property
+    def toasts(self) -> list[str]:
+        """What was said in toasts."""
+        return [notification.message for notification in self.app._notifications]
+
+
+@asynccontextmanager
+async def deck(
+    sources: Sequence[Source] = (), *, size: tuple[int, int] = (80, 24), config: Config | None = None,
+    read_only: bool = False, cwd: Path | None = None,
+) -> AsyncIterator[Deck]:  # fmt: skip
+    """A deck on these sources and on nothing that is found."""
+    boot = Boot(
+        cwd=cwd or Path.cwd(), loaded=Loaded(config or Config()), read_only=read_only, discovery=False, title="case"
+    )
+    for source in sources:
+        boot.hub.add(source)
+    app = QuarterdeckApp(boot)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        made = Deck(app, pilot)
+        await made.rest()
+        yield made

@@ -1,0 +1,121 @@
+"""A source whose answers a test tells, for what needs no system: feeds, hub, operator, screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from quarterdeck_lifecycle.errors import Conflict
+from quarterdeck_lifecycle.kinds import Container
+from quarterdeck_lifecycle.permit import require
+from quarterdeck_lifecycle.ports import Listing, LogBatch, LogOptions, Outcome, Preview, Probe, Section, Step
+from quarterdeck_lifecycle.records import Record, Ref, Status
+from quarterdeck_lifecycle.text import LogLine
+
+
+def container(name: str, state: str = "running", status: Status = Status.OK, source: str = "local", **more: object) -> Container:
+    """A container's record."""
+    return Container(ref=Ref(source, "container", f"id-{name}"), name=name, state=state, status=status, **more)  # type: ignore[arg-type]
+
+
+class Stop:
+    """A mutation that turns `running` into `exited`, with every part of the contract."""
+
+    def __init__(self, source: Scripted) -> None:
+        self.source = source
+        self.executed = 0
+        self.works = True
+
+    def permitted(self, record: Record) -> str | None:
+        return None if record.state == "running" else f"it is {record.state}"
+
+    async def preview(self, ref: Ref, args: Mapping[str, str]) -> Preview:
+        row = self.source.row(ref)
+        return Preview(
+            verb="container.stop", ref=ref, record=row, args=dict(args), title=f"stop {row.name}",
+            steps=(Step(call=f"POST /containers/{ref.id}/stop"),), before=row.state, after="exited", token=row.state,
+            inverse=("container.start", {}), command=f"docker stop {row.name}",
+        )  # fmt: skip
+
+    async def execute(self, preview: Preview) -> str:
+        require(self.source.name, f"POST /containers/{preview.ref.id}/stop")
+        if self.source.row(preview.ref).state != preview.token:
+            raise Conflict("it moved", source=self.source.name)
+        self.executed += 1
+        if self.works:
+            self.source.replace(preview.ref, "exited")
+        return "204"
+
+    async def verify(self, preview: Preview) -> Outcome:
+        state = self.source.row(preview.ref).state
+        return Outcome(verified=state == "exited", message=f"it is {state}", observed=state)
+
+
+class Scripted:
+    """One source with one kind."""
+
+    def __init__(
+        self, name: str = "local", rows: Sequence[Record] = (), *, kind: str = "container", environment: str = "",
+        address: str = "unix:///scripted", system: str = "docker",
+    ) -> None:  # fmt: skip
+        self.name, self.system, self.environment, self.address = name, system, environment, address
+        self.kinds: tuple[str, ...] = (kind,)
+        self.watched_kinds: tuple[str, ...] = ()
+        self.rows = list(rows)
+        self.error: BaseException | None = None
+        self.partial = ""
+        self.total: int | None = None
+        self.listed = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.hints: asyncio.Queue[None] = asyncio.Queue()
+        self.seconds = 30.0
+        self.stop = Stop(self)
+        self.actions = {"container.stop": self.stop}
+        self.lines: list[LogBatch] = []
+        self.sections: list[Section] = []
+
+    def row(self, ref: Ref) -> Record:
+        return next(row for row in self.rows if row.ref == ref)
+
+    def replace(self, ref: Ref, state: str) -> None:
+        import msgspec
+
+        self.rows = [msgspec.structs.replace(r, state=state) if r.ref == ref else r for r in self.rows]
+
+    async def probe(self) -> Probe:
+        return Probe(version="1")
+
+    async def list(self, kind: str) -> Listing:
+        self.listed += 1
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return Listing(rows=list(self.rows), partial=self.partial, total=self.total)
+
+    async def watch(self, kind: str) -> AsyncIterator[None]:
+        while True:
+            yield await self.hints.get()
+
+    def interval(self, kind: str, rows: Sequence[Record]) -> float:
+        return self.seconds
+
+    async def describe(self, ref: Ref) -> Sequence[Section]:
+        return self.sections
+
+    def log_mode(self, ref: Ref) -> str:
+        return "live"
+
+    async def logs(self, refs: Sequence[Ref], options: LogOptions) -> AsyncIterator[LogBatch]:
+        for batch in self.lines:
+            yield batch
+        if options.follow:
+            await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        return None
+
+
+def lines(*texts: str) -> LogBatch:
+    """A batch of lines."""
+    return LogBatch(lines=[LogLine(text, (), "", float(place)) for place, text in enumerate(texts)])
