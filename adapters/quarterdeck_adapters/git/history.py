@@ -54,8 +54,10 @@ async def commit_sections(git: Git, opened: Opened, sha: str) -> list[Section]:
         raise NotFound(f"no commit {sha[:70]}", source=git.source)
     facts = await git.run(
         opened, "log", "-1", "-z", f"--format=tformat:{_MESSAGE}", "--decorate=full", "--encoding=UTF-8",
-        "--no-show-signature", "--no-color", "--no-mailmap", sha, "--",
+        "--no-show-signature", "--no-color", "--no-mailmap", sha, "--", codes=(0, 128),
     )  # fmt: skip
+    if facts.code and b"bad object" not in facts.stderr and b"bad revision" not in facts.stderr:
+        raise git.failed("reading the commit", facts)
     parts = facts.stdout.decode("utf-8", "surrogateescape").split("\0", 7)
     if len(parts) < 8:
         raise NotFound(f"no commit {sha}", source=git.source)

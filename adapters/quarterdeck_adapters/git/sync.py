@@ -170,7 +170,7 @@ class Push(GitAction):
             await refuse_hooks(self.git, opened, urls[0])
         far = self.git.far_end(opened, remote, "receive")
         return (
-            "push", "--no-verify", "--no-recurse-submodules", "--no-signed", "--no-follow-tags", "--porcelain", *far,
+            "push", "--no-verify", "--no-recurse-submodules", "--no-signed", "--no-follow-tags", *far,
             "--", remote, f"{head}:{theirs}",
         )  # fmt: skip
 
