@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from quarterdeck_adapters.base import Context, Discover, SourceConfig
-from quarterdeck_lifecycle.errors import ToolMissing, Unsupported
+from quarterdeck_lifecycle.errors import QuarterdeckError, ToolMissing, Unsupported
 from quarterdeck_lifecycle.ports import Source
 
 
@@ -76,9 +76,16 @@ def _load(entry: Entry) -> tuple[Any, str]:
 
 
 def make(config: SourceConfig, context: Context) -> Source:
-    """The adapter for a configured source. Raises ToolMissing, Unsupported."""
-    module, name = _load(find(config.system))
-    source: Source = getattr(module, name)(config, context)
+    """The adapter for a configured source. Raises QuarterdeckError; an adapter that fails to start ends nobody else."""
+    entry = find(config.system)
+    module, name = _load(entry)
+    try:
+        source: Source = getattr(module, name)(config, context)
+    except QuarterdeckError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ToolMissing(f"the adapter {entry.target} does not start", source=config.name, why=why) from error
     return source
 
 

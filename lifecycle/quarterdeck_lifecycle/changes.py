@@ -37,7 +37,7 @@ def diff(old: Snapshot, new: Snapshot, *, at: float, by: By) -> list[ChangeRow]:
             continue
         for field in row.watched:
             was, now = getattr(known, field), getattr(row, field)
-            if was != now:
+            if was != now and not _same_state(field, was, now):
                 found.extend(
                     _change(new, row, what, one, two, at, by) for what, one, two in _pairs(field, was, now)
                 )
@@ -48,6 +48,11 @@ def diff(old: Snapshot, new: Snapshot, *, at: float, by: By) -> list[ChangeRow]:
             if ref not in after and row.announced
         )
     return found
+
+
+def _same_state(field: str, was: Any, now: Any) -> bool:
+    """A detail after the system's word (`unhealthy 5/5`) is no change of state."""
+    return field == "state" and str(was).split(" ")[0] == str(now).split(" ")[0]
 
 
 def _pairs(field: str, was: Any, now: Any) -> Iterator[tuple[str, str, str]]:

@@ -54,7 +54,7 @@ class Boot:
         config: Path | None = None,
         read_only: bool = False,
         loaded: Loaded | None = None,
-        discovery: bool = True,
+        discovery: bool | Sequence[str] = True,
         env: Mapping[str, str] | None = None,
         title: str = "",
         now: Callable[[], float] = time.time,
@@ -179,12 +179,11 @@ class Boot:
     async def discover(self) -> None:
         """Look for systems, passively and within seconds, and take in what answered as itself."""
         found: list[Candidate] = []
-        if self._discovery:
+        if self._discovery is not False:
+            only = None if self._discovery is True else tuple(self._discovery)
+            entries = [e for e in catalog.entries() if only is None or e.system in only]
             with self.busy.work("discovery"):
-                context = self.context()
-                first = await self._ask([e for e in catalog.entries() if e.system != "registry"], context)
-                found.extend(first)
-                found.extend(await self._ask([e for e in catalog.entries() if e.system == "registry"], context))
+                found.extend(await self._ask(entries, self.context()))
         sources, self.findings = merge_sources(self.loaded.config.sources, found)
         self._take(sources)
         self.discovered = True

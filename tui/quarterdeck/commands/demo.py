@@ -15,8 +15,6 @@ from pathlib import Path
 import click
 
 from quarterdeck.boot import Boot
-from quarterdeck_config.load import load
-from quarterdeck_config.trust import trust
 
 START_S = 60.0
 
@@ -43,13 +41,11 @@ def practice_world(seed: int) -> Iterator[tuple[Boot, dict[str, str]]]:
             raise click.ClickException(f"the practice world did not start: {why or 'it said nothing'}")
         endpoints: dict[str, str] = json.loads(line)
         env = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "MLFLOW_", "GITHUB_", "GH_"))}
-        for name in ("STATE", "CONFIG", "CACHE"):
+        for name in ("STATE", "CACHE"):
             env[f"XDG_{name}_HOME"] = str(folder / name.lower())
+        env["XDG_CONFIG_HOME"] = str(world / "config")
         env["QUARTERDECK_STATE"] = str(folder / "state" / "quarterdeck")
-        config = Path(endpoints["config"])
-        trust(config, env)
-        loaded = load(world, config=config, env=env)
-        boot = Boot(cwd=world, config=config, loaded=loaded, discovery=False, env=env, title="practice world")
+        boot = Boot(cwd=world, discovery=("git", "host"), env=env, title="practice world")
         yield boot, endpoints
     finally:
         if child.stdin is not None:

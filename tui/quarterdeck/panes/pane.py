@@ -172,7 +172,7 @@ class Pane(Vertical):
         if self.maker.order != next(iter(self.view.orders)) or self.maker.reverse:
             left.append(Cell(f"sort:{self.maker.order}{'↑' if self.maker.reverse else ''} ", "dim"))
         right = [Cell(" "), *how_fed(snapshots, look.now), Cell(" ")] if snapshots else [Cell(" none ", "dim")]
-        self.query_one(PaneTitle).show(left, right, style)
+        self.query_one(PaneTitle).show(left, right, style, "─")
 
     def _show_line(self, snapshots: list[Snapshot], records: list[Record], look: Look) -> None:
         first = worst(records)
@@ -184,7 +184,7 @@ class Pane(Vertical):
         else:
             left.append(Cell(self._empty_lines(snapshots, False)[0], "dim"))
         right = [Cell(" "), *how_fed(snapshots, look.now)] if snapshots else [Cell(" none", "dim")]
-        self.query_one(PaneTitle).show([c for c in left if c.text], right)
+        self.query_one(PaneTitle).show([c for c in left if c.text], right, fill=" ")
 
     def _empty_lines(self, snapshots: list[Snapshot], filtered: bool) -> tuple[str, ...]:
         if filtered:

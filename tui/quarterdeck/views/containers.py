@@ -14,7 +14,7 @@ CONTAINER_COLUMNS = (
     Column("status", "", 1),
     Column("environment", "CTX", 7, flex=1, min_width=6, priority=4),
     Column("name", "NAME", 18, flex=3, min_width=10),
-    Column("state", "STATE", 16, flex=1, min_width=9),
+    Column("state", "STATE", 14),
     Column("image", "IMAGE", 16, flex=3, min_width=8, priority=1),
     Column("cpu", "CPU%", 5, "right", priority=2),
     Column("memory", "MEM", 5, "right", priority=2),

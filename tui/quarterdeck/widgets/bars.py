@@ -24,11 +24,13 @@ class Bar(Widget):
         self._fill = fill
         self._fill_style = "dim"
 
-    def show(self, left: Sequence[Cell], right: Sequence[Cell] = (), fill_style: str = "dim") -> None:
+    def show(
+        self, left: Sequence[Cell], right: Sequence[Cell] = (), fill_style: str = "dim", fill: str | None = None
+    ) -> None:
         """Show these cells; nothing is painted when they are the same as before."""
-        new = (tuple(left), tuple(right), fill_style)
-        if new != (self._left, self._right, self._fill_style):
-            self._left, self._right, self._fill_style = new
+        new = (tuple(left), tuple(right), fill_style, self._fill if fill is None else fill)
+        if new != (self._left, self._right, self._fill_style, self._fill):
+            self._left, self._right, self._fill_style, self._fill = new
             self.refresh()
 
     @property
