@@ -142,7 +142,7 @@ class MetricsScreen(SubScreen):
         if self.is_mounted:
             chart = self.query_one(f"#chart-{place}", Chart)
             chart.display = True
-            chart.empty = error.short
+            chart.set_empty(error.short)
             chart.set_title(title)
             chart.set_data((), end=self.app.now(), window=self.window, step=max(1.0, self.window / POINTS))
 
