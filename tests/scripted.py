@@ -13,7 +13,9 @@ from quarterdeck_lifecycle.records import Record, Ref, Status
 from quarterdeck_lifecycle.text import LogLine
 
 
-def container(name: str, state: str = "running", status: Status = Status.OK, source: str = "local", **more: object) -> Container:
+def container(
+    name: str, state: str = "running", status: Status = Status.OK, source: str = "local", **more: object
+) -> Container:
     """A container's record."""
     return Container(ref=Ref(source, "container", f"id-{name}"), name=name, state=state, status=status, **more)  # type: ignore[arg-type]
 

@@ -107,7 +107,8 @@ class Operator:
                     raise Refused(f"{verb.id} needs {argument.name}", source=ref.source, mend=argument.prompt)
                 if argument.choices and args.get(argument.name, argument.choices[0]) not in argument.choices:
                     raise Refused(f"{argument.name} is one of {', '.join(argument.choices)}", source=ref.source)
-            return await self._bounded(action.preview(ref, dict(args)), READ_DEADLINE_S, f"preview of {verb.title}", ref)
+            reading = action.preview(ref, dict(args))
+            return await self._bounded(reading, READ_DEADLINE_S, f"preview of {verb.title}", ref)
         except QuarterdeckError as error:
             await self._note(verb, ref, "refused", error)
             raise
@@ -144,7 +145,9 @@ class Operator:
         return result
 
     async def _carry_out(self, action: Action, preview: Preview, op: str, verb: Verb) -> Result:
-        def ended(result: Literal["SUCCEEDED", "FAILED", "UNKNOWN"], message: str, error: QuarterdeckError | None = None) -> Result:  # noqa: E501
+        def ended(
+            result: Literal["SUCCEEDED", "FAILED", "UNKNOWN"], message: str, error: QuarterdeckError | None = None
+        ) -> Result:
             return Result(op=op, verb=verb.id, ref=preview.ref, result=result, message=message, error=error)
 
         said, timeout = "", None

@@ -35,7 +35,7 @@ def make(source: Scripted, clock: Clock | None = None) -> tuple[Feed, list[tuple
 
 async def until(condition, what: str = "the condition") -> None:
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - any state, not an event
             await asyncio.sleep(0.001)
 
 

@@ -44,7 +44,7 @@ def test_the_keys_of_the_contract_stand_or_are_kept_free() -> None:
     bound = {key for verb in registry.screen("deck") for key in registry.keys(verb.id)}
     contract = "enter escape backspace 1 2 3 4 5 z l d c y o e u p slash colon question_mark equals_sign n N space g G"
     assert set(contract.split()) <= bound
-    assert set(["R", "X", "K", "S", "A", "M", "T", "F", "P", "W"]) <= bound
+    assert set("RXKSAMTFPW") <= bound
     assert {"0", "9", "t", "w", "at", "backslash", "D", "B", "U"} <= set(RESERVED)
 
 

@@ -159,7 +159,8 @@ async def test_a_remote_source_opens_with_a_reason_only() -> None:
         await d.type("INC-7")
         await d.press("enter")
         assert "edge:WRITE" in d.text
-        assert [(row.action, row.why) for row in await d.app.boot.ledger.rows()][0] == ("write.open", "INC-7")
+        last = (await d.app.boot.ledger.rows())[0]
+        assert (last.action, last.why) == ("write.open", "INC-7")
         await d.press("W")
         assert "edge:RO" in d.text
 

@@ -25,8 +25,10 @@ CONTAINER_COLUMNS = (
 
 
 def image_name(container: Container) -> str:
-    """`v41 7be2`: the tag and the beginning of the image's identity; the name where there is no tag."""
+    """`v41 7be2`: tag and beginning of the image's identity; the name too where the container's does not tell it."""
     name, _, tag = container.image.rpartition("/")[2].partition(":")
+    if tag and name in container.name:
+        return f"{tag.partition('@')[0]} {short(container.image_id or container.digest, 4)}"
     if container.image.startswith("sha256:"):
         return short(container.image, 12)
     identity = short(container.image_id or container.digest, 4)
