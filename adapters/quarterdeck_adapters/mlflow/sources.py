@@ -12,7 +12,7 @@ import msgspec
 from quarterdeck_adapters.mlflow import signature
 from quarterdeck_adapters.mlflow.api import Api, Pages, together
 from quarterdeck_adapters.mlflow.signature import Signature
-from quarterdeck_adapters.mlflow.values import Json, rows, section, text
+from quarterdeck_adapters.mlflow.values import Json, rows, section, text, whole
 from quarterdeck_lifecycle.errors import AuthFailed, Conflict, NotFound, QuarterdeckError, RateLimited
 
 MOST_EXPERIMENTS = 2000
@@ -154,9 +154,10 @@ class Signatures:
         return kept[1] if kept is not None else None
 
     async def read(self, wanted: Sequence[Json]) -> None:
-        """Read those that are not known yet, at most a dozen. Raises AuthFailed, RateLimited."""
+        """Read those that are not known yet, at most a dozen, the newest first. Raises AuthFailed, RateLimited."""
         unknown = {_identity(raw) for raw in wanted if not self._fresh(_identity(raw))}
-        await together(self._read(key) for key in sorted(unknown)[:SIGNATURES_AT_ONCE])
+        newest = sorted(unknown, key=lambda key: (whole(key[2]) or 0, key), reverse=True)
+        await together(self._read(key) for key in newest[:SIGNATURES_AT_ONCE])
 
     def _fresh(self, key: tuple[str, str, str]) -> bool:
         kept = self._kept.get(key)
