@@ -17,7 +17,7 @@ from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Refused, Ti
 from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.ledger import Entry, Ledger, Phase, op_id
 from quarterdeck_lifecycle.permit import permit
-from quarterdeck_lifecycle.policy import Confirm, Policy
+from quarterdeck_lifecycle.policy import Confirm, Place, Policy
 from quarterdeck_lifecycle.ports import Action, Acts, Outcome, Preview
 from quarterdeck_lifecycle.records import Record, Ref
 from quarterdeck_lifecycle.state import StateError
@@ -67,10 +67,10 @@ class Operator:
             return "us", known[1], str(self.ledger.actor)
         return "outside", "", ""
 
-    def environment(self, ref: Ref, record: Record | None) -> str:
-        """The environment a verb on this ref acts in."""
+    def place(self, ref: Ref, record: Record | None = None) -> Place:
+        """Where a verb on this ref acts."""
         source = self.hub.sources.get(ref.source)
-        return (record.environment if record else "") or (source.environment if source else "")
+        return Place(ref.source, (record.environment if record else "") or (source.environment if source else ""))
 
     def action(self, verb: Verb, ref: Ref) -> Action:
         """The source's action for a verb. Raises NotFound, Unsupported."""
@@ -87,7 +87,7 @@ class Operator:
             action = self.action(verb, ref)
         except QuarterdeckError as error:
             return error.what
-        access = self.policy.access(ref.source)
+        access = self.policy.access(self.place(ref, record))
         if not access.open:
             return access.why
         if record is None:
@@ -96,7 +96,7 @@ class Operator:
 
     def confirmation(self, verb: Verb, ref: Ref, record: Record | None, count: int = 1) -> Confirm:
         """How the operator confirms this verb here."""
-        return self.policy.confirmation(verb, self.environment(ref, record), count=count)
+        return self.policy.confirmation(verb, self.place(ref, record), count=count)
 
     async def preview(self, verb: Verb, ref: Ref, args: Mapping[str, str]) -> Preview:
         """What the verb would send. A refusal or a failure to read is in the ledger too."""
@@ -125,7 +125,7 @@ class Operator:
         )  # fmt: skip
         try:
             action = self.action(verb, ref)
-            access = self.policy.access(ref.source)
+            access = self.policy.access(self.place(ref, preview.record))
             if not access.open:
                 raise Refused(f"{verb.title} was not sent", source=ref.source, why=access.why)
             await self._append(entry)

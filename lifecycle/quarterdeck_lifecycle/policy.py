@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -23,7 +23,7 @@ def looks_live(*names: str) -> bool:
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a source may be written to. `until` ends a window (seconds of the policy's clock)."""
+    """Whether a place may be written to. `until` ends a window (seconds of the policy's clock)."""
 
     open: bool
     why: str = ""
@@ -31,10 +31,20 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Place(NamedTuple):
+    """Where a write goes: one source, in one environment (empty: the source's rows outside any)."""
+
+    source: str
+    environment: str = ""
+
+    def __str__(self) -> str:
+        return self.environment or self.source
+
+
 class Policy:
     """Decides, and remembers the windows that were opened.
 
-    A source that is not on this machine, or whose name or environment looks live or is protected, starts read-only;
+    A place that is not on this machine, or whose source or environment looks live or is protected, starts read-only;
     `open_for` opens one for ten minutes. `read_only` shuts all, for good.
     """
 
@@ -45,61 +55,62 @@ class Policy:
         protected: Callable[[str], bool] = lambda _environment: False,
         local: Callable[[str], bool] = lambda _source: True,
         closed: Mapping[str, str] | None = None,
-        environment: Callable[[str], str] = lambda _source: "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.read_only = read_only
         self._protected = protected
         self._local = local
         self._closed = dict(closed or {})
-        self._environment = environment
         self._clock = clock
-        self._windows: dict[str, tuple[float, str]] = {}
+        self._windows: dict[Place, tuple[float, str]] = {}
 
-    def access(self, source: str) -> Access:
-        """Whether `source` is open for writing, and why not."""
+    def access(self, place: Place) -> Access:
+        """Whether `place` is open for writing, and why not."""
         if self.read_only:
             return Access(open=False, why="the deck was started with --read-only")
-        if source in self._closed:
-            return Access(open=False, why=self._closed[source])
-        window = self._windows.get(source)
+        if place.source in self._closed:
+            return Access(open=False, why=self._closed[place.source])
+        window = self._windows.get(place)
         if window is not None:
             until, reason = window
             if self._clock() < until:
                 return Access(open=True, until=until, reason=reason)
-            del self._windows[source]
-        environment = self._environment(source)
-        if looks_live(source, environment):
-            return Access(open=False, why=f"{environment or source} looks live: W opens it for 10 min")
-        if self._protected(environment):
-            return Access(open=False, why=f"{environment} is protected: W opens it for 10 min")
-        if not self._local(source):
-            return Access(open=False, why=f"{source} is not on this machine: W opens it for 10 min")
+            del self._windows[place]
+        if self._protected(place.environment):
+            return Access(open=False, why=f"{place} is protected: W opens it for 10 min")
+        if looks_live(*place):
+            return Access(open=False, why=f"{place} looks live: W opens it for 10 min")
+        if not self._local(place.source):
+            return Access(open=False, why=f"{place.source} is not on this machine: W opens it for 10 min")
         return Access(open=True)
 
-    def open_for(self, source: str, reason: str, seconds: float = WINDOW_S) -> Access:
+    def open_for(self, place: Place, reason: str, seconds: float = WINDOW_S) -> Access:
         """Open a window. Raises ValueError without a reason; `--read-only` and closed sources stay shut."""
         if not reason.strip():
             raise ValueError("a reason is required")
-        if not self.read_only and source not in self._closed:
-            self._windows[source] = (self._clock() + seconds, reason.strip())
-        return self.access(source)
+        if not self.read_only and place.source not in self._closed:
+            self._windows[place] = (self._clock() + seconds, reason.strip())
+        return self.access(place)
 
-    def shut(self, source: str) -> None:
+    def shut(self, place: Place) -> None:
         """End a window."""
-        self._windows.pop(source, None)
+        self._windows.pop(place, None)
 
-    def windows(self) -> dict[str, float]:
+    def windows(self) -> dict[Place, float]:
         """Open windows with the seconds left of each."""
         now = self._clock()
-        return {name: until - now for name, (until, _) in self._windows.items() if until > now}
+        return {place: until - now for place, (until, _) in self._windows.items() if until > now}
 
-    def confirmation(self, verb: Verb, environment: str, *, count: int = 1) -> Confirm:
+    def guarded(self, place: Place) -> bool:
+        """Whether a place is protected or looks live, so that writing there is marked in red."""
+        return self._protected(place.environment) or looks_live(*place)
+
+    def confirmation(self, verb: Verb, place: Place, *, count: int = 1) -> Confirm:
         """Harmless at once; disruptive asks once; protected, live, irreversible or many has it typed."""
         if verb.kind is not VerbKind.MUTATION or verb.risk is Risk.HARMLESS:
             return "none"
         if verb.risk is Risk.DANGEROUS or count > 1:
             return "typed"
-        if self._protected(environment) or looks_live(environment):
+        if self.guarded(place):
             return "typed"
         return "key"

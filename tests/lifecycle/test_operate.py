@@ -12,12 +12,13 @@ from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.ledger import Actor, Ledger
 from quarterdeck_lifecycle.operate import Operator
 from quarterdeck_lifecycle.permit import permit, require
-from quarterdeck_lifecycle.policy import Policy, looks_live
+from quarterdeck_lifecycle.policy import Place, Policy, looks_live
 from quarterdeck_lifecycle.records import Ref, Status
 from quarterdeck_lifecycle.state import StateDB
 from quarterdeck_lifecycle.verbs import Registry, Risk, Verb, VerbKind, built_in
 from scripted import Scripted, container
 
+EDGE = Place("edge")
 REF = Ref("local", "container", "id-a")
 
 
@@ -136,21 +137,21 @@ def test_names_that_look_live(name: str, live: bool) -> None:
 def test_windows_open_with_a_reason_and_close_by_themselves() -> None:
     now = [0.0]
     policy = Policy(local=lambda source: False, clock=lambda: now[0])
-    assert not policy.access("edge").open
+    assert not policy.access(EDGE).open
     with pytest.raises(ValueError, match="reason"):
-        policy.open_for("edge", "  ")
-    assert policy.open_for("edge", "INC-1").open
-    assert not policy.access("other").open
+        policy.open_for(EDGE, "  ")
+    assert policy.open_for(EDGE, "INC-1").open
+    assert not policy.access(Place("other")).open
     now[0] = 599.0
-    assert policy.access("edge").open
+    assert policy.access(EDGE).open
     now[0] = 600.0
-    assert not policy.access("edge").open
+    assert not policy.access(EDGE).open
     assert policy.windows() == {}
 
 
 def test_read_only_and_closed_sources_cannot_be_opened() -> None:
-    assert not Policy(read_only=True).open_for("a", "why").open
-    assert not Policy(closed={"a": "the config says so"}).open_for("a", "why").open
+    assert not Policy(read_only=True).open_for(Place("a"), "why").open
+    assert not Policy(closed={"a": "the config says so"}).open_for(Place("a"), "why").open
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_read_only_and_closed_sources_cannot_be_opened() -> None:
 def test_the_risk_ladder(risk: Risk, environment: str, count: int, confirm: str) -> None:
     verb = Verb(id="x.y", title="y", kind=VerbKind.MUTATION, risk=risk)
     policy = Policy(protected=lambda name: name == "gold")
-    assert policy.confirmation(verb, environment, count=count) == confirm
+    assert policy.confirmation(verb, Place("engine", environment), count=count) == confirm
 
 
 async def test_a_row_that_is_gone_cannot_be_acted_on(bench: Bench) -> None:
@@ -176,3 +177,13 @@ async def test_a_row_that_is_gone_cannot_be_acted_on(bench: Bench) -> None:
     await bench.hub.once(1)
     assert bench.operator.why_not(bench.stop, REF, bench.hub.find(REF)) == "it is gone"
     assert bench.operator.why_not(bench.stop, REF, container("a", "exited", Status.BAD)) == "it is exited"
+
+
+def test_a_window_opens_one_environment_of_a_source_and_no_other() -> None:
+    policy = Policy(protected=lambda name: name == "gold")
+    gold, silver = Place("engine", "gold"), Place("engine", "silver")
+    assert not policy.access(gold).open
+    assert policy.access(silver).open
+    policy.open_for(gold, "INC-1")
+    assert policy.access(gold).open
+    assert not policy.access(Place("other", "gold")).open

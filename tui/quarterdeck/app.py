@@ -31,6 +31,7 @@ from quarterdeck_config.themes import THEMES, resolve_theme
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ledger import Entry, op_id
+from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.ports import OpensShell
 from quarterdeck_lifecycle.records import Record
 from quarterdeck_lifecycle.state import StateError, state_folder
@@ -190,32 +191,33 @@ class QuarterdeckApp(App[int]):
 
     # writing
 
-    def toggle_writing(self, source: str) -> None:
-        """Open a read-only source with a reason, or shut an open window."""
+    def toggle_writing(self, place: Place) -> None:
+        """Open a read-only place with a reason, or shut an open window."""
         policy = self.boot.policy
-        if source in policy.windows():
-            policy.shut(source)
-            self.say(f"{source} is read-only again")
+        if place in policy.windows():
+            policy.shut(place)
+            self.say(f"{place} is read-only again")
             self.deck.refresh_bars()
             return
-        access = policy.access(source)
+        access = policy.access(place)
         if access.open:
-            self.say(f"{source} is open for writing: it is on this machine and not protected")
+            self.say(f"{place} is open for writing: it is on this machine and not protected")
             return
 
         def answered(reason: str | None) -> None:
             if reason is None:
                 return
             seconds = self.boot.loaded.config.confirm.write_window
-            opened = policy.open_for(source, reason, seconds)
+            opened = policy.open_for(place, reason, seconds)
             self.say(
-                f"{source} is open for {seconds / 60:.0f} min" if opened.open else f"{source} stays shut: {opened.why}",
+                f"{place} is open for {seconds / 60:.0f} min" if opened.open else f"{place} stays shut: {opened.why}",
                 "information" if opened.open else "warning",
             )
-            self.work(self._note("write.open", source, reason, opened.open), "ledger")
+            self.work(self._note("write.open", "/".join(filter(None, place)), reason, opened.open), "ledger")
+            self.deck.refresh_window()
             self.deck.refresh_bars()
 
-        title = f"open {source} for writing"
+        title = f"open {place} for writing"
         self.push_screen(AskDialog(title, f"{access.why}. Why do you need to write there?"), answered)
 
     async def _note(self, action: str, ref: str, why: str, allowed: bool) -> None:
@@ -228,7 +230,7 @@ class QuarterdeckApp(App[int]):
     def open_shell(self, record: Record) -> None:
         """Hand the terminal over to a shell; the start, the end and the exit code are in the ledger."""
         source = self.boot.hub.sources.get(record.ref.source)
-        access = self.boot.policy.access(record.ref.source)
+        access = self.boot.policy.access(self.boot.operator.place(record.ref, record))
         if not access.open:
             self.say(f"no shell: {access.why}", "warning")
             return

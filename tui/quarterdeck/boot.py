@@ -28,7 +28,7 @@ from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, Timeout
 from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.ledger import Actor, Ledger
 from quarterdeck_lifecycle.operate import Operator
-from quarterdeck_lifecycle.policy import Policy, looks_live
+from quarterdeck_lifecycle.policy import Place, Policy
 from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.state import StateDB, StateError, state_folder
 from quarterdeck_lifecycle.verbs import Registry, Verb, VerbKind, built_in
@@ -41,6 +41,7 @@ SYSTEMS = {
     "models": ("mlflow",),
     "metrics": ("prometheus", "host"),
 }
+WRITABLE = ("docker", "mlflow", "registry", "github")
 DISCOVERY_S = 4.0
 
 
@@ -81,7 +82,6 @@ class Boot:
             protected=self._protected_environment,
             local=self.is_local,
             closed={s.name: "the config says read_only" for s in self.loaded.config.sources if s.read_only},
-            environment=self.environment_of,
         )
         keymap = check_keymap(self.loaded.config.keys, [_bindable(v) for v in built_in() if v.key])
         self.key_problems = keymap.problems
@@ -120,23 +120,18 @@ class Boot:
         environment = self.loaded.config.environments.get(name)
         return environment is not None and environment.protected
 
-    def is_protected(self, source: str) -> bool:
-        """Whether a source stands in a protected environment, or looks live."""
-        environment = self.environment_of(source)
-        return self._protected_environment(environment) or looks_live(source, environment)
-
-    def places(self) -> list[str]:
-        """Environments that have sources, else the names of sources that write to something."""
-        named = [name for name in self.loaded.config.environments if self.sources_in(name)]
-        rest = [name for name in self.hub.sources if not self.environment_of(name) and self.hub.sources[name].system in
-                ("docker", "mlflow", "registry", "github")]  # fmt: skip
-        return [*named, *rest]
-
-    def sources_in(self, place: str) -> list[str]:
-        """The sources of an environment, or the source of that name."""
-        if place in self.hub.sources and not self.environment_of(place):
-            return [place]
-        return [name for name in self.hub.sources if self.environment_of(name) == place]
+    def places(self) -> dict[str, list[Place]]:
+        """Environments in the order of the config, then sources outside any, each with the places it stands for."""
+        found: dict[str, list[Place]] = {name: [] for name in self.loaded.config.environments}
+        for service in self.loaded.config.services.values():
+            for name, placement in service.environments.items():
+                used = {Place(target.source, name) for target in placement.targets}
+                found.setdefault(name, []).extend(place for place in used if place.source in self.hub.sources)
+        for name, source in self.hub.sources.items():
+            place = Place(name, source.environment)
+            if source.environment or source.system in WRITABLE:
+                found.setdefault(str(place), []).append(place)
+        return {name: list(dict.fromkeys(places)) for name, places in found.items() if places}
 
     def style_of(self, place: str) -> str:
         """The configured colour of an environment as a style."""

@@ -148,7 +148,7 @@ class DeckScreen(Looking, Doing, Screen[None]):
     def refresh_window(self) -> None:
         """Once a second, but painted only while a write window runs down or closes."""
         windows = self.app.boot.policy.windows()
-        self.set_class(any(self.app.boot.is_protected(name) for name in windows), "-writing")
+        self.set_class(any(map(self.app.boot.policy.guarded, windows)), "-writing")
         self.query_one(TopBar).show(*top_cells(self.app.boot))
 
     def refresh_bars(self) -> None:

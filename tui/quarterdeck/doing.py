@@ -94,14 +94,15 @@ class Doing:
                 return
         first = previews[0]
         confirm = operator.confirmation(verb, first.ref, first.record, len(previews))
-        if first.record is None and confirm == "key" and deck.app.boot.is_protected(first.ref.source):
-            confirm = "typed"
         if confirm == "none":
             await self._perform(verb, previews, "")
             return
-        environment = operator.environment(first.ref, first.record)
-        protected = deck.app.boot.is_protected(first.ref.source)
-        dialog = ConfirmDialog(verb, previews, confirm, environment, protected, deck.app)
+        places = {operator.place(preview.ref, preview.record) for preview in previews}
+        if any(operator.confirmation(verb, p.ref, p.record, len(previews)) == "typed" for p in previews):
+            confirm = "typed"
+        where = ", ".join(sorted(map(str, places)))
+        guarded = any(map(deck.app.boot.policy.guarded, places))
+        dialog = ConfirmDialog(verb, previews, confirm, where, guarded, deck.app)
         deck.app.push_screen(
             dialog,
             lambda why: None if why is None else deck.app.work(self._perform(verb, previews, why), verb.title),

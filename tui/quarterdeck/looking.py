@@ -17,6 +17,7 @@ from quarterdeck.screens.palette import Palette
 from quarterdeck.screens.text import TextScreen
 from quarterdeck.views.catalog import TABS
 from quarterdeck.widgets.prompt import PromptBar
+from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.ports import Describes, Drills, TailsLogs
 from quarterdeck_lifecycle.records import PANES, Record, Ref
 
@@ -278,9 +279,10 @@ class Looking:
         """Open the row's source for writing, or shut it."""
         deck = self._deck
         ref = deck.pane.ref
-        name = ref.source if ref is not None else next((s.source for s in deck.pane.snapshots()), "")
-        if name:
-            deck.app.toggle_writing(name)
+        if ref is not None:
+            deck.app.toggle_writing(deck.app.boot.operator.place(ref, deck.record))
+        elif snapshots := deck.pane.snapshots():
+            deck.app.toggle_writing(Place(snapshots[0].source, snapshots[0].environment))
 
 
 def owner_of(record: Record, records: list[Record]) -> Record | None:

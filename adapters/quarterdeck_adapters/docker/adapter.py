@@ -62,9 +62,21 @@ class DockerSource:
     def inventory(self) -> Inventory:
         """The lists of this engine."""
         if self._inventory is None:
-            self._inventory = Inventory(self.engine(), environment=self.environment, now=self._context.now)
+            self._inventory = Inventory(
+                self.engine(), environment=self.environment, placed=self._placed(), now=self._context.now
+            )
             self._inventory.live = lambda: self._events is not None and self._events.connected
         return self._inventory
+
+    def _placed(self) -> dict[str, str]:
+        """The environments that configured services give to containers of this source, by name."""
+        return {
+            target.name: environment
+            for service in self._context.config.services.values()
+            for environment, placement in service.environments.items()
+            for target in placement.targets
+            if target.kind == "container" and target.source == self.name
+        }
 
     def events(self) -> Events:
         """The event stream of this engine."""

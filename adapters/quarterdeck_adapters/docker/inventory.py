@@ -28,9 +28,18 @@ _TROUBLE = frozenset({"create", "start", "die", "oom", "restart", "health_status
 class Inventory:
     """Lists rows. Remembers, per container, what events and inspects told, so that a calm container costs nothing."""
 
-    def __init__(self, engine: Engine, *, environment: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        environment: str,
+        placed: Mapping[str, str] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`placed` maps a container's name to the environment that a configured service gives it."""
         self._engine = engine
         self._environment = environment
+        self._placed = placed or {}
         self._now = now
         self.live: Callable[[], bool] = lambda: False
         self._generation = 0
@@ -122,7 +131,8 @@ class Inventory:
             changed_at=self._changed.get(id),
             host=self._engine.endpoint.host,
         )
-        return mapping.container(entry, source=self._engine.source, environment=self._environment, known=known)
+        environment = self._placed.get(mapping.name_of(entry), self._environment)
+        return mapping.container(entry, source=self._engine.source, environment=environment, known=known)
 
     def _keep_digests(self, images: Sequence[Mapping[str, Any]]) -> None:
         self._digests = mapping_stores.repo_digests(images)

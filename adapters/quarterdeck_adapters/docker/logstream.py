@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import calendar
 import time
-from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
@@ -20,6 +19,7 @@ HEADER = 8
 STAMP = 30
 PART = 16384
 """The engine cuts longer lines into parts of this many bytes, each with the same time stamp."""
+REMEMBERED = 4096
 MAX_FRAME = 16 * 1024 * 1024
 
 
@@ -130,9 +130,10 @@ class Position:
     def __init__(self) -> None:
         self.newest = 0
         self.floor = 0
-        self._seen: Counter[tuple[int, int]] = Counter()
-        self._again: Counter[tuple[int, int]] = Counter()
+        self._seen: dict[tuple[int, int], int] = {}
+        self._again: dict[tuple[int, int], int] = {}
         self._resumed_at = 0
+        self._forget_at = REMEMBERED
 
     @property
     def since(self) -> int:
@@ -141,36 +142,37 @@ class Position:
 
     def resume(self) -> None:
         """The log will be read again from `since`: what was seen already is to be passed over, as often as seen."""
-        self._again = Counter({key: count for key, count in self._seen.items() if key[0] >= self.since})
+        since = self.since
+        self._again = {key: count for key, count in self._seen.items() if key[0] >= since}
         self._resumed_at = self.newest
 
     def is_new(self, at: int, stream: int) -> bool:
         """Whether this message was not read before the cut; takes note of it."""
         key = (at, stream)
-        if self._again.get(key, 0) > 0:
+        if self._again and self._again.get(key, 0) > 0:
             self._again[key] -= 1
             return False
         # What the first read left out on purpose (its `tail`) is older than its first line.
         if at <= self.floor < self._resumed_at:
             return False
         self.floor = self.floor or at
-        self._seen[key] += 1
+        self._seen[key] = self._seen.get(key, 0) + 1
         if at > self.newest:
             self.newest = at
-        if len(self._seen) > 4096:
+        if len(self._seen) > self._forget_at:
             self._forget()
         return True
 
     def missing(self) -> int:
         """How many messages that were seen are not there any more, asked once a resumed read came to new ones."""
-        left, self._again = sum(self._again.values()), Counter()
+        left, self._again = sum(self._again.values()), {}
         return left
 
     def _forget(self) -> None:
         oldest = self.since
-        kept = {key: count for key, count in self._seen.items() if key[0] >= oldest}
-        if len(kept) <= len(self._seen) // 2:
-            self._seen = Counter(kept)
+        self._seen = {key: count for key, count in self._seen.items() if key[0] >= oldest}
+        # Under a flood all that was seen is young: looking again at each line would take for ever.
+        self._forget_at = max(REMEMBERED, 2 * len(self._seen))
 
 
 class Reader:

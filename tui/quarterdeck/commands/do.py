@@ -95,11 +95,12 @@ async def _run(
         preview = await boot.operator.preview(verb, ref, given)
         show_preview(verb, preview, as_json)
         return 0
-    access = boot.policy.access(ref.source)
+    place = boot.operator.place(ref, record)
+    access = boot.policy.access(place)
     if not access.open:
         if not (yes and reason):
             return await _refuse(boot, verb, ref, f"{access.why}; here: --yes --reason TEXT")
-        access = boot.policy.open_for(ref.source, reason)
+        access = boot.policy.open_for(place, reason)
         if not access.open:
             return await _refuse(boot, verb, ref, access.why)
     why_not = boot.operator.why_not(verb, ref, record)
@@ -108,8 +109,7 @@ async def _run(
     preview = await boot.operator.preview(verb, ref, given)
     name = preview.record.name if preview.record is not None else ref.id
     needed = boot.operator.confirmation(verb, ref, preview.record)
-    if boot.is_protected(ref.source) and confirmed != name and needed != "none":
-        place = boot.environment_of(ref.source) or ref.source
+    if boot.policy.guarded(place) and confirmed != name and needed != "none":
         return await _refuse(boot, verb, ref, f"{place} is protected: --confirm {name}")
     if needed != "none" and not yes:
         if not answering:

@@ -24,16 +24,16 @@ def top_cells(boot: Boot) -> Cells:
     """Project, environments with their state of writing, who I am, how much trouble there is."""
     cells = [Cell("quarterdeck ", "accent"), Cell(f"{boot.project_name} "), Cell("│ ", "dim")]
     windows = boot.policy.windows()
-    for name in boot.places():
-        sources = boot.sources_in(name)
-        left = max((windows[s] for s in sources if s in windows), default=None)
+    places = boot.places()
+    for name, members in places.items():
+        left = max((windows[place] for place in members if place in windows), default=None)
         if left is not None:
             cells.append(Cell(f"{name}:WRITE {duration(left // 15 * 15 + 15)} ", "bad"))
-        elif any(not boot.policy.access(s).open for s in sources):
+        elif any(not boot.policy.access(place).open for place in members):
             cells.append(Cell(f"{name}:RO ", boot.style_of(name) or "warn"))
         else:
             cells.append(Cell(f"{name} ", boot.style_of(name)))
-    if boot.places():
+    if places:
         cells.append(Cell("│ ", "dim"))
     cells += [Cell(f"as {boot.actor.user}@{boot.actor.host}", "dim")]
     if boot.actor.origin != "local":
@@ -117,7 +117,7 @@ def hint_cells(pane: Pane, boot: Boot) -> list[Cell]:
     cells = [glyph(record.status), Cell(f" {record.name}: {record.state}")]
     if record.note:
         cells.append(Cell(f" · {one_line(record.note)}", "warn" if record.status is not Status.OK else "dim"))
-    access = boot.policy.access(record.ref.source)
+    access = boot.policy.access(boot.operator.place(record.ref, record))
     if not access.open:
         cells.append(Cell(f"   {access.why}", "dim"))
     return cells

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
-from quarterdeck.screens.dialogs import Dialog, line
+from quarterdeck.screens.dialogs import Dialog, line, whole
 from quarterdeck.widgets.prompt import PromptInput
 from quarterdeck_lifecycle.ports import Preview
 from quarterdeck_lifecycle.verbs import Verb
@@ -55,7 +55,7 @@ class ConfirmDialog(Dialog[str]):
         verb: Verb,
         previews: list[Preview],
         confirm: Literal["none", "key", "typed"],
-        environment: str,
+        where: str,
         protected: bool,
         app: QuarterdeckApp,
         clock: Callable[[], float] = time.monotonic,
@@ -64,7 +64,7 @@ class ConfirmDialog(Dialog[str]):
         self._verb = verb
         self._previews = previews
         self._confirm = confirm
-        self._environment = environment
+        self._where = where
         self._protected = protected
         self._owner = app
         self._clock = clock
@@ -82,11 +82,10 @@ class ConfirmDialog(Dialog[str]):
     def compose(self) -> ComposeResult:
         """Title, what will be sent, what goes, warnings, and the confirmation."""
         first = self._previews[0]
-        place = self._environment or first.ref.source
         count = f" {len(self._previews)} rows" if len(self._previews) > 1 else ""
         name = first.record.name if first.record is not None else first.ref.id
         with Vertical():
-            title = f"{self._verb.title.upper()}{count or ' ' + name} → {place.upper()}"
+            title = f"{self._verb.title.upper()}{count or ' ' + name} → {self._where.upper()}"
             yield line(title + ("   protected" if self._protected else ""), "bold")
             with VerticalScroll(classes="body", can_focus=False):
                 for preview in self._previews:
@@ -103,19 +102,19 @@ class ConfirmDialog(Dialog[str]):
 
     def _lines(self, preview: Preview) -> Iterator[Static]:
         for step in preview.steps:
-            yield line(f"  sends   {step.call} {step.detail}".rstrip())
+            yield whole(f"  sends   {step.call} {step.detail}".rstrip())
         if preview.before or preview.after:
-            yield line(f"  changes {preview.before or '-'} → {preview.after or '-'}")
+            yield whole(f"  changes {preview.before or '-'} → {preview.after or '-'}")
         for impact in preview.impact[:40]:
-            yield line(f"  goes    {impact}", "yellow")
+            yield whole(f"  goes    {impact}", "yellow")
         if len(preview.impact) > 40:
-            yield line(f"  goes    and {len(preview.impact) - 40} more", "yellow")
+            yield whole(f"  goes    and {len(preview.impact) - 40} more", "yellow")
         for warning in preview.warnings:
-            yield line(f"  ▲ {warning}", "bold yellow")
+            yield whole(f"  ▲ {warning}", "bold yellow")
         if preview.inverse is not None:
-            yield line(f"  undo    {preview.inverse[0]}", "dim")
+            yield whole(f"  undo    {preview.inverse[0]}", "dim")
         elif preview.why_no_inverse:
-            yield line(f"  undo    none: {preview.why_no_inverse}", "dim")
+            yield whole(f"  undo    none: {preview.why_no_inverse}", "dim")
 
     def on_mount(self) -> None:
         """Arm the clock; the focus stands where nothing confirms by accident."""

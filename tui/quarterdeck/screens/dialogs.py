@@ -44,6 +44,11 @@ def line(text: str, style: str = "", *, classes: str = "line") -> Static:
     return Static(Text(literal(text), style=style, no_wrap=True, overflow="ellipsis"), classes=classes)
 
 
+def whole(text: str, style: str = "") -> Static:
+    """Literal text that wraps: nothing of it may be hidden."""
+    return Static(Text(literal(text), style=style, overflow="fold"), classes="whole")
+
+
 class MenuDialog(Dialog[str]):
     """One of several, by letter or by Enter."""
 
