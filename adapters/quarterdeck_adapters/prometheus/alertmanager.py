@@ -96,7 +96,7 @@ class Alertmanagers:
             option = self._config.options["alertmanager"]
             given = option if isinstance(option, tuple) else (str(option),)
             return [base(each) for each in given if base(each)]
-        if self._named is None or not 0 <= now - self._named[0] < KEPT_S:
+        if self._named is None or not self._named[1] or not 0 <= now - self._named[0] < KEPT_S:
             found = mapping(await self._api.data("alertmanagers"))
             urls = [base(text(each.get("url"))) for each in rows(found.get("activeAlertmanagers"))]
             self._named = (now, [url for url in dict.fromkeys(urls) if url])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 
@@ -16,7 +17,7 @@ from quarterdeck_adapters.prometheus.window import Points, Window
 from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError, Unavailable
 from quarterdeck_lifecycle.kinds import Series
 from quarterdeck_lifecycle.ports import Listing
-from quarterdeck_lifecycle.records import Link, Ref, Status, utc
+from quarterdeck_lifecycle.records import TROUBLE, Link, Ref, Status, utc
 
 MOST_OF_ONE = 8
 NEAR = 0.1
@@ -216,7 +217,7 @@ class SeriesList:
         found = list(self._windows[named])
         if not found and (given or answered.error):
             found = [({}, ())]
-        tells = telling([labels for labels, _ in found])
+        tells = telling([labels for labels, _ in found]) if given else [" ".join(each.values()) for each, _ in found]
         rows = [
             row(self._api.source, self._environment, named, labels, points, tell, answered)
             for (labels, points), tell in zip(found, tells, strict=True)
@@ -228,11 +229,8 @@ class SeriesList:
 
 
 def spread(groups: Sequence[Sequence[Series]]) -> list[Series]:
-    """At most `MOST` series: of every query the first, then of every query the second, in the queries' order."""
-    chosen = [
-        (place, turn)
-        for turn in range(MOST_OF_ONE)
-        for place, group in enumerate(groups)
-        if turn < len(group)
-    ][:MOST]  # fmt: skip
-    return [groups[place][turn] for place, turn in sorted(chosen)]
+    """At most `MOST` series: of every query the worst, then of every query the next, in the queries' order."""
+    ordered = [sorted(group, key=lambda one: TROUBLE[one.status]) for group in groups]
+    turns = ((turn, place) for turn in range(MOST_OF_ONE) for place in range(len(groups)) if turn < len(ordered[place]))
+    chosen = {ordered[place][turn].ref for turn, place in islice(turns, MOST)}
+    return [one for group in groups for one in group if one.ref in chosen]

@@ -55,15 +55,15 @@ class Window:
         oldest = last - self._count + 1
         for track in self._tracks.values():
             track.values = {n: value for n, value in track.values.items() if oldest <= n < first}
+        there: set[Key] = set()
         for one in sorted(found, key=lambda each: sorted(each.labels.items())):
             key = tuple(sorted(one.labels.items()))
             values = {round(at / self.step): value for at, value in one.values if value is not None}
-            if not values:
-                continue
+            there.add(key)
             track = self._tracks.get(key) or Track(one.labels, {})
             track.values |= values
             self._tracks[key] = track
-        alive = {key: track for key, track in sorted(self._tracks.items()) if track.values}
+        alive = {key: track for key, track in sorted(self._tracks.items()) if track.values or key in there}
         self.total = len(alive)
         self._tracks = dict(list(alive.items())[:MOST_KEPT])
 
