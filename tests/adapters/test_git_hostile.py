@@ -112,6 +112,20 @@ async def test_reading_runs_nothing(trapped: Trapped) -> None:
     assert trapped.sprung() == set()
 
 
+async def test_it_is_disarmed_from_the_moment_it_is_trusted(
+    trapped: Trapped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(trapped.work, "config", "--unset", "include.path")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    made = source(trapped.work)
+    assert (await only(made)).state == "untrusted"
+    git(tmp_path, "config", "--global", "--add", "safe.directory", str(trapped.work))
+    row = await only(made)
+    await made.describe(row.ref)
+    assert row.changed == 3
+    assert trapped.sprung() == set()
+
+
 async def test_every_verb_runs_nothing(trapped: Trapped) -> None:
     made = source(trapped.work)
     row = await only(made)

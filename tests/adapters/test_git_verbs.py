@@ -213,6 +213,18 @@ async def test_switch_and_back(tmp_path: Path, deck: Callable[..., Deck]) -> Non
         await made.preview("switch", work, branch="main")
 
 
+async def test_a_branch_that_moved_is_not_switched_to(tmp_path: Path, deck: Callable[..., Deck]) -> None:
+    work = repository(tmp_path / "work")
+    git(work, "branch", "other")
+    made = deck(work)
+    preview = await made.preview("switch", work, branch="other")
+    moved = git(work, "commit-tree", "-m", "moved", "-p", "HEAD", "HEAD^{tree}")
+    git(work, "update-ref", "refs/heads/other", moved)
+    done = await made.operator.perform(preview)
+    assert (done.result, type(done.error)) == ("FAILED", Conflict)
+    assert git(work, "branch", "--show-current") == "main"
+
+
 async def test_tags(tmp_path: Path, deck: Callable[..., Deck]) -> None:
     work = repository(tmp_path / "work")
     made = deck(work)

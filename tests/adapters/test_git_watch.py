@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -63,6 +64,17 @@ def test_a_fetch_and_a_new_file_move_the_mark(tmp_path: Path) -> None:
     (work / "new.txt").touch()
     assert mark([str(work)]) != fetched
     assert mark([str(tmp_path / "gone")])
+
+
+async def test_a_reading_moves_nothing(tmp_path: Path) -> None:
+    work = repository(tmp_path / "work")
+    os.utime(work / "file.txt", (1_000_000_000, 1_000_000_000))
+    before = mark([str(work)])
+    made = source(work)
+    row = await only(made)
+    sections = {section.title: section for section in await made.describe(row.ref)}
+    assert mark([str(work)]) == before
+    assert (row.state, sections["Diff"].note) == ("clean", "no difference")
 
 
 async def test_it_reaches_the_hub_and_the_changes(tmp_path: Path) -> None:

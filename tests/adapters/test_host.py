@@ -252,6 +252,7 @@ async def test_gpus_as_rows(tmp_path: Path) -> None:
     api.lost = True
     with pytest.raises(Malformed, match="GPU is lost"):
         await made.list("gpu")
+    assert api.open == 0
     assert any("GPU is lost" in warning for warning in (await made.probe()).warnings)
     api.lost = False
     assert len((await made.list("gpu")).rows) == 2

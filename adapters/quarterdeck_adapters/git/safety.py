@@ -50,6 +50,7 @@ ALWAYS = (
     ("core.fsmonitor", "false"),
     ("core.hooksPath", "/dev/null"),
     ("diff.external", ""),
+    ("diff.autoRefreshIndex", "false"),
     ("core.pager", "cat"),
     ("protocol.ext.allow", "never"),
     ("fetch.recurseSubmodules", "false"),
