@@ -16,6 +16,7 @@ from quarterdeck.doing import Doing
 from quarterdeck.looking import Looking
 from quarterdeck.panes.lines import change_cells, hint_cells, key_cells, top_cells, trouble_cells
 from quarterdeck.panes.live import LiveStats
+from quarterdeck.panes.metricspane import MetricsPane
 from quarterdeck.panes.pane import Pane
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.prompt import PromptBar
@@ -72,7 +73,8 @@ class DeckScreen(Looking, Doing, Screen[None]):
         yield TroubleBar()
         with Container(id="panes"):
             for name in PANES:
-                yield Pane(name, self.app.boot.hub, self.app.now)
+                made = MetricsPane if name == "metrics" else Pane
+                yield made(name, self.app.boot.hub, self.app.now)
         yield PromptBar()
         yield ChangeBar()
         yield HintBar()
@@ -192,6 +194,7 @@ class DeckScreen(Looking, Doing, Screen[None]):
     @on(RecordTable.CursorMoved)
     def cursor_moved(self) -> None:
         """The line of the row, and the keys that apply to it."""
+        self.query_one(MetricsPane).show_chart()
         self.query_one(HintBar).show(hint_cells(self.pane, self.app.boot))
         self.query_one(KeyBar).show(key_cells(self, self.app.boot))
         self.live.follow()

@@ -32,8 +32,13 @@ class Doing:
         ref, record = deck.pane.ref, deck.record
         if ref is None:
             return
+
+        def why_not(verb: Verb) -> str | None:
+            target = verb_ref(verb, ref, deck)
+            return deck.app.boot.operator.why_not(verb, target, deck.app.boot.hub.find(target))
+
         choices = [
-            Choice(verb.id, verb.title, deck.app.boot.operator.why_not(verb, verb_ref(verb, ref, deck), record) or "")
+            Choice(verb.id, verb.title, why_not(verb) or "")
             for verb in verbs
         ]
         allowed = [choice for choice in choices if not choice.why_not]

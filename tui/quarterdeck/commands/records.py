@@ -81,5 +81,5 @@ def ledger(ctx: click.Context, as_json: bool, verify: bool, contains: str, limit
         if as_json:
             click.echo(json.dumps(row.to_dict()))
         else:
-            said = (row.result or row.why).replace("\n", " ")
+            said = ": ".join(filter(None, (row.result, row.why))).replace("\n", " ")
             click.echo(f"{row.seq:>5} {row.at[:19]}Z {row.actor:<12} {row.phase:<8} {row.action:<24} {row.ref} {said}")

@@ -23,7 +23,7 @@ async def picture(boot: Boot, width: int, height: int, keys: tuple[str, ...] = (
             await pilot.press(key)
             await pilot.pause()
             await app.busy.idle(settle)
-        await pilot.pause(0.6)
+        await pilot.pause(2.0)
         return redact(app.export_screenshot(title="quarterdeck"))
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from quarterdeck.boot import Boot
+from quarterdeck.boot import SYSTEMS, Boot
 from quarterdeck_config.secrets import redact
+from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.hub import PaneView
-from quarterdeck_lifecycle.records import State, row_json
+from quarterdeck_lifecycle.records import WORST_FIRST, State, row_json
 
 DOWN = (State.ERROR, State.AUTH, State.STALE, State.LOADING)
 
@@ -42,10 +43,14 @@ def print_status(boot: Boot, *, as_json: bool, line: bool = False, timeout: floa
     if as_json:
         click.echo(redact(json.dumps(found, ensure_ascii=True)))
     elif line:
-        click.echo(redact(one_line(views)))
+        click.echo(redact(one_line(views, boot)))
     else:
         for view in views:
             click.echo(redact(pane_text(view, boot)))
+    known = {system for systems in SYSTEMS.values() for system in systems}
+    for name, error in boot.failed.items():
+        if boot.configs[name].system not in known:
+            click.echo(redact(f"quarterdeck: {name}: {error}"), err=True)
     down = any(snap.state in DOWN for view in views for snap in view.snapshots) or boot.failed
     return 4 if down else 0
 
@@ -63,9 +68,14 @@ def pane_json(view: PaneView, boot: Boot) -> dict[str, Any]:
                 "name": snap.source, "system": snap.system, "state": snap.state.value,
                 "age_s": None if age is None else round(age, 3), "error": error,
             }  # fmt: skip
+    for name, failure in failed(view, boot).items():
+        sources[name] = {
+            "name": name, "system": boot.configs[name].system, "state": State.ERROR.value, "age_s": None,
+            "error": str(failure),
+        }  # fmt: skip
     ages = [s["age_s"] for s in sources.values() if s["age_s"] is not None]
     return {
-        "state": view.state.value,
+        "state": _state(view, boot).value,
         "age_s": max(ages, default=None),
         "error": next((s["error"] for s in sources.values() if s["error"]), None),
         "rows": [row_json(row) for row in view.rows()],
@@ -73,13 +83,20 @@ def pane_json(view: PaneView, boot: Boot) -> dict[str, Any]:
     }
 
 
-def _worse(one: State, other: State) -> bool:
-    from quarterdeck_lifecycle.records import WORST_FIRST
+def failed(view: PaneView, boot: Boot) -> dict[str, QuarterdeckError]:
+    """The sources of a pane that could not even be made, by name."""
+    return {name: error for name, error in boot.failed.items() if boot.configs[name].system in SYSTEMS[view.pane]}
 
+
+def _state(view: PaneView, boot: Boot) -> State:
+    return State.ERROR if failed(view, boot) and _worse(State.ERROR, view.state) else view.state
+
+
+def _worse(one: State, other: State) -> bool:
     return WORST_FIRST.index(one) < WORST_FIRST.index(other)
 
 
-def one_line(views: list[PaneView]) -> str:
+def one_line(views: list[PaneView], boot: Boot) -> str:
     """`repositories 12 ✗1 | ...`: counts and trouble of every pane."""
     parts = []
     for view in views:
@@ -87,20 +104,22 @@ def one_line(views: list[PaneView]) -> str:
         bad = sum(1 for row in rows if row.status.value == "bad")
         look = sum(1 for row in rows if row.status.value == "look")
         marks = f"{f' ✗{bad}' if bad else ''}{f' ▲{look}' if look else ''}"
-        state = "" if view.state in (State.FRESH, State.NONE) else f" {view.state.value}"
+        worst = _state(view, boot)
+        state = "" if worst in (State.FRESH, State.NONE) else f" {worst}"
         parts.append(f"{view.pane} {len(rows)}{marks}{state}")
     return " | ".join(parts)
 
 
 def pane_text(view: PaneView, boot: Boot) -> str:
     """A pane as lines of text."""
-    lines = [f"{view.pane.upper()}  {view.state.value}"]
+    lines = [f"{view.pane.upper()}  {_state(view, boot)}"]
+    lines += [f"  {name} ({boot.configs[name].system}): {error}" for name, error in failed(view, boot).items()]
     for snap in view.snapshots:
         if snap.error is not None:
             lines.append(f"  {snap.source} ({snap.system}) {snap.kind}: {snap.error}")
         if snap.partial:
             lines.append(f"  {snap.source} ({snap.system}) {snap.kind}: partial: {snap.partial}")
-    if not view.snapshots:
+    if not view.snapshots and not failed(view, boot):
         lines += [f"  {line}" for line in boot.looked_for(view.pane)]
     for row in view.rows():
         name = row.name.replace("\n", " ")

@@ -21,6 +21,7 @@ from quarterdeck_lifecycle.feed import Snapshot
 from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.kinds import Stats
 from quarterdeck_lifecycle.records import PANES, Record, Ref, Status
+from quarterdeck_lifecycle.serving import served_words
 
 
 class PaneTitle(Bar):
@@ -154,7 +155,8 @@ class Pane(Vertical):
 
     def look(self) -> Look:
         """What the views may know."""
-        return Look(now=self.now(), colours=self.colours, stats=self.stats)
+        served = served_words(self.hub.records()) if self.view.kind == "version" else {}
+        return Look(now=self.now(), colours=self.colours, stats=self.stats, served=served)
 
     def _show_title(self, snapshots: list[Snapshot], rows: list[Row], look: Look) -> None:
         focused = self.has_focus_within
@@ -177,7 +179,7 @@ class Pane(Vertical):
     def _show_line(self, snapshots: list[Snapshot], records: list[Record], look: Look) -> None:
         first = worst(records)
         title = TITLES[self.pane] if self.tab == 0 else self.view.title
-        left = [Cell(f"{PANES.index(self.pane) + 1} ", "dim"), Cell(f"{title} {len(records)}".ljust(15), "head")]
+        left = [Cell(f"{PANES.index(self.pane) + 1} ", "dim"), Cell(f"{title} {len(records)} ".ljust(15), "head")]
         if first is not None:
             line = self.view.line(records, look)
             left += [glyph(first.status), Cell(f" {line}", STYLES[first.status] if _bad(first) else "")]

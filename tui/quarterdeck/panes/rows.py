@@ -48,7 +48,7 @@ class RowMaker:
 
     def make(self, records: Iterable[Record], look: Look) -> list[Row]:
         """The rows to show, in order."""
-        stamp = (int(look.now // 60), tuple(sorted(look.colours.items())))
+        stamp = (int(look.now // 60), tuple(sorted(look.colours.items())), tuple(sorted(look.served.items())))
         if stamp != self._minute:
             self._rows.clear()
             self._minute = stamp

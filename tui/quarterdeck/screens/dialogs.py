@@ -66,6 +66,7 @@ class MenuDialog(Dialog[str]):
                 text = Text(f"{letter}  {literal(choice.title)}", no_wrap=True, overflow="ellipsis")
                 if choice.why_not:
                     text.append(f"   {literal(choice.why_not)}", style="italic")
+                text.truncate(max(20, min(72, self.app.size.width - 6)), overflow="ellipsis")
                 options.append(Option(text, id=choice.id, disabled=bool(choice.why_not)))
             yield OptionList(*options)
 

@@ -32,8 +32,8 @@ def help_lines(boot: Boot, screen: str, kind: str) -> list[LogLine]:
             for verb in some:
                 key = pretty(registry.keys(verb.id)) or f":{verb.id}"
                 risk = f"  [{verb.risk}, {verb.confirm}]" if verb.kind is VerbKind.MUTATION else ""
-                text = f"  {key:<24} {verb.title:<22} {verb.help}{risk}"
-                lines.append(LogLine(text, ((2, 26, "cyan"),)))
+                text = f"  {key:<10} {verb.title:<24} {verb.help}{risk}"
+                lines.append(LogLine(text, ((2, 2 + max(10, len(key)), "cyan"),)))
             lines.append(LogLine("", ()))
 
     part(f"on a {kind.replace('_', ' ')}", registry.on(kind) if kind else [])

@@ -93,9 +93,11 @@ class Palette(ModalScreen[None]):
             text.append(f" {literal(verb.title)}", style="dim")
             text.append(f"  {pretty(deck.app.boot.registry.keys(verb.id))}", style="bold")
             if verb.kind is VerbKind.MUTATION and deck.pane.ref is not None:
-                why_not = operator.why_not(verb, verb_ref(verb, deck.pane.ref, deck), deck.record)
+                ref = verb_ref(verb, deck.pane.ref, deck)
+                why_not = operator.why_not(verb, ref, deck.app.boot.hub.find(ref))
                 if why_not:
                     text.append(f"  {literal(why_not)}", style="italic dim")
+            text.truncate(max(20, min(104, self.size.width * 9 // 10 - 6)), overflow="ellipsis")
             options.append(Option(text, id=verb.id))
         matches = self.query_one(OptionList)
         matches.clear_options()

@@ -12,7 +12,7 @@ from quarterdeck_lifecycle.records import TROUBLE, Record
 
 CONTAINER_COLUMNS = (
     Column("status", "", 1),
-    Column("environment", "CTX", 7, flex=1, min_width=6, priority=4),
+    Column("environment", "CTX", 8, flex=1, min_width=7, priority=4),
     Column("name", "NAME", 18, flex=3, min_width=10),
     Column("state", "STATE", 14),
     Column("image", "IMAGE", 16, flex=3, min_width=8, priority=1),

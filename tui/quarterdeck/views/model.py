@@ -18,6 +18,7 @@ class Look(NamedTuple):
     now: float = 0.0
     colours: Mapping[str, str] = {}
     stats: Mapping[Ref, Stats] = {}
+    served: Mapping[tuple[str, str], str] = {}
     several_environments: bool = False
     several_sources: bool = False
 

@@ -26,6 +26,7 @@ VERSION_COLUMNS = (
 
 def version_row(version: ModelVersion, look: Look) -> Row:
     """One version of a model."""
+    served = one_line(version.served_by) or look.served.get((version.model, version.version), "")
     better = version.delta is not None and version.delta > 0
     return Row(
         version.ref,
@@ -36,17 +37,17 @@ def version_row(version: ModelVersion, look: Look) -> Row:
             Cell(" ".join(f"@{alias}" for alias in version.aliases), "accent"),
             Cell(number(version.metric)),
             Cell(signed(version.delta), "ok" if better else "dim"),
-            Cell(one_line(version.served_by) or "-", "" if version.served_by else "dim"),
+            Cell(served or "-", "" if "✓" in served else "dim"),
             Cell(age(version.created_at, look.now), "dim"),
             Cell(one_line(version.note), "dim"),
         ),
     )
 
 
-def version_order(version: ModelVersion) -> tuple[str, int, int]:
-    """By model; versions with an alias first, then the newest."""
+def version_order(version: ModelVersion) -> tuple[int, str, int]:
+    """What an alias stands on first, since that is what serves; then by model, the newest first."""
     number_of = int(version.version) if version.version.isdigit() else 0
-    return version.model, 0 if version.aliases else 1, -number_of
+    return 0 if version.aliases else 1, version.model, -number_of
 
 
 def version_line(versions: Sequence[ModelVersion], look: Look) -> str:
@@ -176,7 +177,7 @@ def by_trouble_then_newest(run: TrainingRun) -> tuple[int, float]:
 
 
 VIEWS = (
-    View("version", "Models", VERSION_COLUMNS, version_row, {"model": version_order, "newest": newest_first,
+    View("version", "Models", VERSION_COLUMNS, version_row, {"alias": version_order, "newest": newest_first,
          "metric": lambda v: -(v.metric or 0.0)}, version_line),
     View("model", "Registered", MODEL_COLUMNS, model_row, {"name": by_name, "newest": newest_first}, model_line),
     View("training_run", "Runs", RUN_COLUMNS, training_row, {"trouble": by_trouble_then_newest, "name": by_name},
