@@ -134,7 +134,7 @@ def served_by(
 
 def _declared(said: Evidence, aliases: Mapping[str, str], moves: Mapping[str, AliasMove | None]) -> Served:
     where = said.detail or "declared"
-    if said.version and not said.version.isdigit():
+    if said.version and not plain_version(said.version).isdigit():
         return Served("", f"unproven: {where} names {said.version}, resolved when the server started, unseen")
     if said.version:
         return Served(plain_version(said.version), f"declared by {where}, not confirmed by the server")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import AsyncIterator
 
 import pytest
+
+from parts.mlflow_lab import SIGNATURE, Lab, ml_model, practice, ref, rows, run_of, version_of
 from quarterdeck_adapters.mlflow import discover
 from quarterdeck_adapters.mlflow import registry as registry_module
 from quarterdeck_lifecycle.errors import Conflict, Malformed, NotFound, Refused
@@ -14,8 +17,6 @@ from quarterdeck_lifecycle.kinds import ModelVersion, RegisteredModel, TrainingR
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.ports import Acts, Describes, Drills, Source
 from quarterdeck_lifecycle.records import Ref, Status
-
-from parts.mlflow_lab import SIGNATURE, Lab, ml_model, practice, ref, rows, run_of, version_of
 
 
 @pytest.fixture(params=["practice", pytest.param("real", marks=[pytest.mark.real("mlflow")])])
@@ -35,7 +36,10 @@ async def with_two(lab: Lab, **tags: str) -> str:
     """A model with two versions, auc .93 and .94; @champion is on the first."""
     model = await lab.model("fraud", **tags)
     for auc, sha in ((0.93, "8ae0417c3e"), (0.94, "c51b0aa001")):
-        tagged = {"mlflow.source.git.commit": sha, "mlflow.source.git.repoURL": "https://me:pw@forge.example/acme/fraud"}
+        tagged = {
+            "mlflow.source.git.commit": sha,
+            "mlflow.source.git.repoURL": "https://me:pw@forge.example/acme/fraud",
+        }
         run = await lab.run("train", [("auc", auc, time.time(), 3)], status="FINISHED", tags=tagged)
         await lab.version(model, run)
     await lab.alias(model, "champion", "1")
@@ -264,7 +268,9 @@ async def test_another_path_is_no_mlflow(lab: Lab) -> None:
 
 
 async def test_a_signature_that_changed_is_seen_before_the_alias_moves(lab: Lab) -> None:
-    wider = {**SIGNATURE, "inputs": '[{"type": "double", "name": "amount", "required": true}, {"type": "string", "name": "merchant", "required": true}]'}  # fmt: skip
+    columns = [{"type": "double", "name": "amount", "required": True}]
+    columns.append({"type": "string", "name": "merchant", "required": True})
+    wider = {**SIGNATURE, "inputs": json.dumps(columns)}
     model = await lab.model("signed", quarterdeck__primary_metric="auc", quarterdeck__direction="max")
     for auc, signature in ((0.93, SIGNATURE), (0.91, wider)):
         run = await lab.run("train", [("auc", auc, time.time(), 1)], status="FINISHED")

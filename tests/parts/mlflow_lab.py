@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.mlflow import MlflowSource
 from quarterdeck_config.schema import Config
@@ -96,7 +97,7 @@ class Lab:
         return full
 
     async def version(self, model: str, run_id: str = "", *, mlmodel: bytes = b"", **tags: str) -> str:
-        """A version, of a run where one is given; its files are those of a logged model, with an MLmodel file where one is given."""
+        """A version of a logged model; of a run and with an MLmodel file where they are given."""
         body: dict[str, Any] = {"experiment_id": await self.experiment(), "name": "model"}
         logged = (await self.call("POST", "logged-models", body))["model"]["info"]
         if mlmodel:

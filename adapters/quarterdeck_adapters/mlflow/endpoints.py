@@ -113,7 +113,7 @@ class Endpoints:
         words = []
         for row in self._rows:
             if row.model == name and row.served == version:
-                served = Served(row.served, row.proof, certain=row.status is Status.OK)
+                served = Served(row.served, row.proof, certain=True)
                 words.append(served.words(f"{row.environment} {row.service}".strip()))
         return ", ".join(words)
 

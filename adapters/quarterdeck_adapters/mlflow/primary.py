@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ class Primary(msgspec.Struct, frozen=True):
         if value is None or champion is None or self.direction not in ("max", "min"):
             return None
         difference = value - champion if self.direction == "max" else champion - value
-        return difference if difference == difference and abs(difference) != float("inf") else None
+        return round(difference, 12) if math.isfinite(difference) else None
 
 
 class Latest(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from quarterdeck_adapters.mlflow.primary import Primary, primary
 from quarterdeck_adapters.mlflow.sources import RunBook, Signatures
 from quarterdeck_adapters.mlflow.values import Json, pairs, quoted, rows, text
 from quarterdeck_config.schema import ModelOptions
-from quarterdeck_lifecycle.errors import Forbidden, NotFound, Unsupported
+from quarterdeck_lifecycle.errors import Conflict, Forbidden, NotFound, Unsupported
 from quarterdeck_lifecycle.kinds import ModelVersion, RegisteredModel
 from quarterdeck_lifecycle.ports import Listing
 from quarterdeck_lifecycle.records import Ref
@@ -192,7 +192,8 @@ class Registry:
                 return known[1]
             try:
                 raw = await self.read_version(*key)
-            except NotFound:
+            except (NotFound, Conflict):
+                # Gone meanwhile, or a name that the server itself does not take.
                 return {}
             except Forbidden:
                 return None
