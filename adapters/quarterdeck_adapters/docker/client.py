@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import subprocess
+import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
@@ -26,19 +27,38 @@ IDLE_CLIENTS = 4
 
 
 class _Slot:
-    """A client for one call: made on the call's thread, and aborted from the loop when nobody waits any more."""
+    """A client for one call: made and used on the call's thread, aborted from the loop when nobody waits any more."""
 
     def __init__(self, make: Callable[[Sockets], Client], client: Client | None) -> None:
         self._make, self.client = make, client
         self._sockets = client.sockets if client is not None else Sockets()
+        self._lock = threading.Lock()
+        self._aborted = self._ended = False
 
     def open(self) -> Client:
         if self.client is None:
             self.client = self._make(self._sockets)
         return self.client
 
+    def end(self) -> None:
+        """The thread is done with it."""
+        with self._lock:
+            self._ended, aborted = True, self._aborted
+        if aborted:
+            self._close()
+
     def abort(self) -> None:
+        """Nobody wants it any more: wake the thread, and let go of the sockets as soon as it is done."""
+        with self._lock:
+            self._aborted, ended = True, self._ended
         self._sockets.abort()
+        if ended:
+            self._close()
+
+    def _close(self) -> None:
+        if self.client is not None:
+            self.client.close()
+        self._sockets.close()
 
 
 class Engine:
@@ -88,6 +108,8 @@ class Engine:
                     return work(client)
                 except Exception as error:
                     raise translate(error, source=self.source, what=what, address=self.address) from error
+                finally:
+                    slot.end()
 
             try:
                 result = await blocking.call(body, deadline=seconds + 1, source=self.source, what=what)
@@ -95,11 +117,6 @@ class Engine:
                 return result
             except Unavailable:
                 self._forget()
-                raise
-            except asyncio.CancelledError:
-                raise
-            except Exception:
-                usable = True
                 raise
             finally:
                 self._busy.discard(slot)
@@ -123,6 +140,8 @@ class Engine:
                 yield from work(slot.open())
             except Exception as error:
                 raise translate(error, source=self.source, what=what, address=self.address) from error
+            finally:
+                slot.end()
 
         batches = blocking.stream(body, stop=slot.abort, source=self.source, what=what, ahead=ahead)
         try:
@@ -138,7 +157,9 @@ class Engine:
         """After a failure the engine may be another one: ask its version again, and drop the old connections."""
         self._version = ""
         while self._idle:
-            self._idle.pop().sockets.abort()
+            idle = self._idle.pop()
+            idle.close()
+            idle.sockets.close()
 
     async def close(self) -> None:
         """Shut every socket. Threads blocked in a read end at once; nobody waits for them."""

@@ -13,6 +13,7 @@ class Sockets:
 
     def __init__(self) -> None:
         self._open: list[Any] = []
+        self._shut_down: list[Any] = []
         self._lock = threading.Lock()
         self._aborted = False
 
@@ -20,8 +21,8 @@ class Sockets:
         """Remember a socket that was just connected; shut at once when the client was aborted meanwhile."""
         with self._lock:
             self._open = [each for each in self._open if each.fileno() >= 0]
-            self._open.append(sock)
             aborted = self._aborted
+            (self._shut_down if aborted else self._open).append(sock)
         if aborted:
             self._shut(sock)
 
@@ -37,8 +38,19 @@ class Sockets:
         with self._lock:
             self._aborted = True
             sockets, self._open = self._open, []
+            self._shut_down += sockets
         for sock in sockets:
             self._shut(sock)
+
+    def close(self) -> None:
+        """Shut and close every socket; for the thread that used them, or when that has ended."""
+        with self._lock:
+            sockets, self._open, self._aborted = self._open + self._shut_down, [], True
+            self._shut_down = []
+        for sock in sockets:
+            self._shut(sock)
+            with suppress(OSError):
+                sock.close()
 
     @staticmethod
     def _shut(sock: Any) -> None:

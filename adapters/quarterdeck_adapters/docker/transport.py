@@ -23,6 +23,7 @@ from docker import APIClient
 from docker.tls import TLSConfig
 from docker.transport.basehttpadapter import BaseHTTPAdapter
 
+from quarterdeck_adapters.docker.chunked import payload
 from quarterdeck_adapters.docker.endpoint import Endpoint, ssh_argv
 from quarterdeck_adapters.docker.sockets import Sockets
 from quarterdeck_lifecycle.errors import AuthFailed, ToolMissing, Unavailable
@@ -150,10 +151,16 @@ class Client(_Base):  # type: ignore[misc]
         Unlike docker-py's own helpers, a stream that was cut raises and one that was ended does not.
         """
         response = self._get(self._url(path, *args), params=params, stream=True)
-        self._raise_for_status(response)
-        self.sockets.wait_for_ever()
-        yield b""
-        yield from response.raw.stream(65536, decode_content=False)
+        try:
+            self._raise_for_status(response)
+            self.sockets.wait_for_ever()
+            yield b""
+            if response.raw.chunked:
+                yield from payload(response.raw._fp.fp.read1)
+            else:
+                yield from response.raw.stream(65536, decode_content=False)
+        finally:
+            response.close()
 
     def _dial_unix(self, seconds: float | None) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import aclosing
 
 import pytest
 
 from quarterdeck_lifecycle.errors import NotFound, Unavailable, Unsupported
-from quarterdeck_lifecycle.ports import Acts, Describes, OpensShell, Samples, Source, TailsLogs, Watches
+from quarterdeck_lifecycle.ports import Acts, Describes, LogOptions, OpensShell, Samples, Source, TailsLogs, Watches
 from quarterdeck_lifecycle.records import Ref, Status
 
 from .conftest import Rig, make_source, until
@@ -166,3 +167,48 @@ async def test_two_hundred_containers_under_churn(rig: Rig) -> None:
     finally:
         stop.set()
         await churning
+
+
+async def test_hostile_labels_and_commands_are_shown_and_do_nothing(rig: Rig) -> None:
+    hostile = "\x1b]0;title\x07\x9b31m\u202e[@click=app.quit]x[/]"
+    labels = {"com.docker.compose.project": hostile, "org.opencontainers.image.revision": hostile, hostile: hostile}
+    id = rig.subject.run("hostile", f"echo '{hostile}'", Labels=labels, Env=[f"X={hostile}"])
+    rig.subject.until("hostile", "exited")
+    row = await rig.row("hostile")
+    shown = [row.project, row.command, *row.labels, *row.labels.values(), *(link.value for link in row.links)]
+    for section in await rig.source.describe(Ref("local", "container", id)):
+        shown += [section.text, *(text for field in section.fields for text in field)]
+        shown += [cell for line in section.table for cell in line]
+    assert all(text.replace("\n", "").replace("\t", "").isprintable() for text in shown)
+    assert any("[@click=app.quit]x[/]" in text for text in shown)
+    preview = await rig.source.actions["container.remove"].preview(row.ref, {})
+    assert preview.title == "remove hostile"
+
+
+async def test_nothing_is_left_open(rig: Rig) -> None:
+    rig.subject.run("app", SLEEPS)
+    before = len(os.listdir("/proc/self/fd"))
+    source = make_source(rig.subject.url)
+    for _ in range(5):
+        rows = (await source.list("container")).rows
+        with pytest.raises(NotFound):
+            await source.describe(Ref("local", "container", "0" * 64))
+        async with aclosing(source.watch("container")) as changes:  # type: ignore[type-var]
+            await next_word(changes)
+        async with aclosing(source.logs([rows[0].ref], LogOptions())) as batches:  # type: ignore[type-var]
+            reading = asyncio.create_task(anext(batches))
+            await asyncio.sleep(0)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+        late = asyncio.create_task(source.list("image"))
+        await asyncio.sleep(0)
+        late.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await late
+    await source.close()
+
+    async def closed() -> bool:
+        return len(os.listdir("/proc/self/fd")) <= before
+
+    assert await until(closed, "every socket to be closed")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterdeck_adapters.docker.chunked import Chunked, payload
 from quarterdeck_adapters.docker.logs import merged
 from quarterdeck_adapters.docker.logstream import Clock, Entry, Multiplexed, Position, Reader
 from quarterdeck_lifecycle.text import LogLine
@@ -122,6 +123,35 @@ def test_reading_on_after_cuts_loses_and_doubles_nothing(seed: int, whole: bool)
         found += read([entry for entry in written if entry[0] >= since], upto)
     assert len(found) == len(set(found))
     assert {int(text) for text in found} == set(range(start, 60))
+
+
+@given(st.integers(0, 2**32), st.lists(st.binary(min_size=1, max_size=300), max_size=8))
+def test_a_chunked_body_is_the_same_however_it_is_cut(seed: int, bodies: list[bytes]) -> None:
+    chance = random.Random(seed)
+    data = b"".join(b"%x;q=1\r\n%b\r\n" % (len(body), body) for body in bodies) + b"0\r\n\r\n"
+    cuts = pieces(data, iter(lambda: chance.randint(1, 400), 0))
+    assert b"".join(payload(lambda _: next(cuts, b""))) == b"".join(bodies)
+
+
+def test_a_chunked_body_that_is_cut_off_or_none_at_all_is_an_error() -> None:
+    cut = iter([b"5\r\nhel", b""])
+    with pytest.raises(ConnectionResetError):
+        list(payload(lambda _: next(cut)))
+    with pytest.raises(ValueError, match="invalid literal"):
+        Chunked().feed(b"<html>\r\n")
+    with pytest.raises(ValueError, match="no chunk size"):
+        Chunked().feed(b"x" * 300)
+
+
+def test_a_flood_in_one_moment_is_remembered_without_looking_again_at_each_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    position, looked = Position(), []
+    forget = Position._forget
+    monkeypatch.setattr(Position, "_forget", lambda self: (looked.append(1), forget(self)))
+    for number in range(50_000):
+        position.is_new(BASE * 10**9 + number, 1)
+    assert 0 < len(looked) < 10
 
 
 def test_lines_that_rotation_took_away_are_missed() -> None:
