@@ -6,18 +6,28 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
+
 from quarterdeck_config.merge import Candidate
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_config.schema import Source as SourceConfig
 
-__all__ = ["Candidate", "Context", "Discover", "SourceConfig"]
+__all__ = ["Candidate", "Context", "Discover", "Published", "SourceConfig"]
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """A port that a running container publishes on this machine: `address` is `127.0.0.1:5000`."""
+
+    container: str
+    image: str
+    address: str
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """The outside of an adapter: how to resolve a secret at the moment of use, the environment, the clock.
 
     `secret` may block on a helper program for up to 10 s, so adapters call it off the loop. `project` is the folder
-    the deck was started in. `others` are the sources found so far, for adapters that discover by them.
+    the deck was started in. `published` and `image_hosts` (hosts in local image references) are what engines that
+    were found before told; they are leads, and only the answer decides.
     """
 
     secret: Callable[[SecretRef], str]
@@ -25,6 +35,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     project: str
     now: Callable[[], float] = time.time
+    published: tuple[Published, ...] = ()
+    image_hosts: tuple[str, ...] = ()
 
 
 Discover = Callable[[Context], Awaitable[Sequence[Candidate]]]

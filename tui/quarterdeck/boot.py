@@ -171,26 +171,26 @@ class Boot:
         """Make the configured sources. None is asked anything yet."""
         self._take(self.loaded.config.sources)
 
-    async def discover(self) -> None:
-        """Look for systems, passively and within seconds, and take in what answered as itself."""
+    async def discover(self, deadline: float = DISCOVERY_S) -> None:
+        """Look for systems, passively and within `deadline` seconds, and take in what answered as itself."""
         found: list[Candidate] = []
         if self._discovery is not False:
             only = None if self._discovery is True else tuple(self._discovery)
             entries = [e for e in catalog.entries() if only is None or e.system in only]
             with self.busy.work("discovery"):
-                found.extend(await self._ask(entries, self.context()))
+                found.extend(await self._ask(entries, self.context(), deadline))
         sources, self.findings = merge_sources(self.loaded.config.sources, found)
         self._take(sources)
         self.discovered = True
 
-    async def _ask(self, entries: Sequence[catalog.Entry], context: Context) -> list[Candidate]:
+    async def _ask(self, entries: Sequence[catalog.Entry], context: Context, deadline: float) -> list[Candidate]:
         async def ask(entry: catalog.Entry) -> Sequence[Candidate]:
             with suppress(QuarterdeckError, TimeoutError):
                 discover = await call(
-                    lambda: catalog.discoverer(entry), deadline=DISCOVERY_S, source=entry.system, what="loading it"
+                    lambda: catalog.discoverer(entry), deadline=deadline, source=entry.system, what="loading it"
                 )
                 if discover is not None:
-                    async with asyncio.timeout(DISCOVERY_S):
+                    async with asyncio.timeout(deadline):
                         return await discover(context)
             return ()
 

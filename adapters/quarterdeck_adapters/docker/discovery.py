@@ -43,6 +43,10 @@ async def discover(context: Context) -> Sequence[Candidate]:
             endpoint = Endpoint(scheme="unix", url=f"unix://{path}", path=path, evidence=evidence)
             used = any(isinstance(lead, Lead) and lead.name == name for lead in found)
             found.append(Lead(name=f"{name}-socket" if used else name, endpoint=endpoint, evidence=evidence))
+    if not found:
+        source = SourceConfig(name="local", system="docker", url=f"unix://{DEFAULT_SOCKET}")
+        why = "no such socket; DOCKER_HOST is not set and no docker context is chosen"
+        return [Candidate(source=source, evidence="the default socket", answered=False, why=why)]
     return await asyncio.gather(*(_ask(lead) for lead in found))
 
 

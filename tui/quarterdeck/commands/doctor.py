@@ -20,7 +20,8 @@ from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ports import Source
 from quarterdeck_lifecycle.state import StateError, state_folder
 
-PROBE_S = 4.0
+DISCOVERY_S, PROBE_S, TOTAL_S = 2.2, 1.5, 4.0
+"""Seconds: discovery at most, a probe at least, and both together."""
 
 
 @click.command()
@@ -37,9 +38,12 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
 async def examine(boot: Boot) -> dict[str, Any]:
     """Everything doctor says, as one object."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + TOTAL_S
     try:
-        await boot.discover()
-        sources = await asyncio.gather(*(_probe(source) for source in boot.hub.sources.values()))
+        await boot.discover(DISCOVERY_S)
+        left = max(PROBE_S, end - clock())
+        sources = await asyncio.gather(*(_probe(source, left) for source in boot.hub.sources.values()))
         state = await _state(boot)
     finally:
         await boot.close()
@@ -73,16 +77,16 @@ async def examine(boot: Boot) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _probe(source: Source) -> dict[str, Any]:
+async def _probe(source: Source, deadline: float) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": source.name, "system": source.system, "address": source.address, "answers": False, "version": "",
         "identity": "", "why": "", "warnings": [],
     }  # fmt: skip
     try:
-        async with asyncio.timeout(PROBE_S):
+        async with asyncio.timeout(deadline):
             probe = await source.probe()
     except TimeoutError:
-        row["why"] = f"no answer within {PROBE_S:g} s"
+        row["why"] = f"no answer within {deadline:.1f} s"
     except QuarterdeckError as error:
         row["why"] = str(error)
     except Exception as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from quarterdeck.boot import SYSTEMS, Boot
+from quarterdeck.boot import DISCOVERY_S, SYSTEMS, Boot
 from quarterdeck_config.secrets import redact
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.hub import PaneView
@@ -33,8 +33,10 @@ def print_status(boot: Boot, *, as_json: bool, line: bool = False, timeout: floa
 
     async def ask() -> tuple[dict[str, Any], list[PaneView]]:
         try:
-            await boot.discover()
-            views = await boot.hub.once(timeout)
+            clock = asyncio.get_running_loop().time
+            end = clock() + timeout
+            await boot.discover(min(DISCOVERY_S, timeout / 2))
+            views = await boot.hub.once(max(0.5, end - clock()))
             return {view.pane: pane_json(view, boot) for view in views}, views
         finally:
             await boot.close()
@@ -47,6 +49,8 @@ def print_status(boot: Boot, *, as_json: bool, line: bool = False, timeout: floa
     else:
         for view in views:
             click.echo(redact(pane_text(view, boot)))
+    if boot.notice:
+        click.echo(redact(f"quarterdeck: {boot.notice}"), err=True)
     known = {system for systems in SYSTEMS.values() for system in systems}
     for name, error in boot.failed.items():
         if boot.configs[name].system not in known:
