@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
+
 from quarterdeck_adapters import catalog
-from quarterdeck_adapters.base import Context
+from quarterdeck_adapters.base import Context, Published
 from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.http import is_loopback
 from quarterdeck_config.errors import SecretError
@@ -26,10 +28,11 @@ from quarterdeck_lifecycle.busy import Busy
 from quarterdeck_lifecycle.changelog import ChangeLog, ChangeRow
 from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, Timeout
 from quarterdeck_lifecycle.hub import Hub
+from quarterdeck_lifecycle.kinds import Container
 from quarterdeck_lifecycle.ledger import Actor, Ledger
 from quarterdeck_lifecycle.operate import Operator
 from quarterdeck_lifecycle.policy import Place, Policy
-from quarterdeck_lifecycle.records import Ref
+from quarterdeck_lifecycle.records import Record, Ref
 from quarterdeck_lifecycle.state import StateDB, StateError, state_folder
 from quarterdeck_lifecycle.verbs import Registry, Verb, VerbKind, built_in
 
@@ -42,6 +45,8 @@ SYSTEMS = {
     "metrics": ("prometheus", "host"),
 }
 WRITABLE = ("docker", "mlflow", "registry", "github")
+LED = ("registry", "mlflow", "prometheus")
+"""Systems that engines have leads to, and so are looked for after them."""
 DISCOVERY_S = 4.0
 
 
@@ -178,10 +183,30 @@ class Boot:
             only = None if self._discovery is True else tuple(self._discovery)
             entries = [e for e in catalog.entries() if only is None or e.system in only]
             with self.busy.work("discovery"):
-                found.extend(await self._ask(entries, self.context(), deadline))
+                found.extend(await self._ask([e for e in entries if e.system not in LED], self.context(), deadline))
+                sources, self.findings = merge_sources(self.loaded.config.sources, found)
+                self._take(sources)
+                led = [e for e in entries if e.system in LED]
+                if led:
+                    found.extend(await self._ask(led, await self._with_leads(deadline), deadline))
         sources, self.findings = merge_sources(self.loaded.config.sources, found)
         self._take(sources)
         self.discovered = True
+
+    async def _with_leads(self, deadline: float) -> Context:
+        """What the engines know of other systems: image references and published ports."""
+        hosts: dict[str, None] = {}
+        published: list[Published] = []
+        for source in self.hub.sources.values():
+            if source.system != "docker" or not _local(source.address):
+                continue
+            for kind in ("container", "image"):
+                with suppress(QuarterdeckError, TimeoutError):
+                    async with asyncio.timeout(deadline):
+                        rows = (await source.list(kind)).rows
+                    hosts.update(dict.fromkeys(filter(None, map(image_host, rows))))
+                    published.extend(lead for row in rows for lead in published_by(row))
+        return msgspec.structs.replace(self.context(), published=tuple(published), image_hosts=tuple(hosts))
 
     async def _ask(self, entries: Sequence[catalog.Entry], context: Context, deadline: float) -> list[Candidate]:
         async def ask(entry: catalog.Entry) -> Sequence[Candidate]:
@@ -249,6 +274,26 @@ class Boot:
         task = asyncio.get_running_loop().create_task(keep())
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+
+
+def image_host(row: Record) -> str:
+    """The registry's host in an image reference (`host:port/name` or `host.name/name`), or an empty string."""
+    reference = row.image if isinstance(row, Container) else str(next(iter(getattr(row, "tags", ())), ""))
+    host, slash, _ = reference.partition("/")
+    return host if slash and (":" in host or "." in host or host == "localhost") else ""
+
+
+def published_by(row: Record) -> list[Published]:
+    """The ports of a container that this machine's loopback reaches."""
+    found: list[Published] = []
+    if not isinstance(row, Container):
+        return found
+    for port in row.ports:
+        outside, arrow, _ = port.partition("->")
+        host, _, number = outside.rpartition(":")
+        if arrow and number.isdigit() and (host in ("0.0.0.0", "::", "[::]", "") or is_loopback(host)):  # noqa: S104
+            found.append(Published(container=row.name, image=row.image, address=f"127.0.0.1:{number}"))
+    return found
 
 
 def _local(address: str) -> bool:

@@ -29,6 +29,10 @@ async def discover(context: Context) -> Sequence[Candidate]:
     asked = [tracking(named, context)] if named else []
     if normal_url(without_user(named)) != normal_url(LOOPBACK):
         asked.append(identify(LOOPBACK, context, name="mlflow", evidence="loopback port 5000"))
+    for lead in context.published:
+        if "mlflow" in lead.image.lower():
+            evidence = f"container {lead.container} publishes {lead.address}"
+            asked.append(identify(f"http://{lead.address}", context, name="mlflow", evidence=evidence))
     return await asyncio.gather(*asked)
 
 

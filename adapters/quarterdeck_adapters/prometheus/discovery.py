@@ -30,6 +30,11 @@ async def discover(context: Context, loopback: Sequence[str] = LOOPBACK) -> Sequ
     named = context.env.get("PROMETHEUS_URL", "").strip()
     leads = [Lead(named, "PROMETHEUS_URL", True)] if named else []
     leads += [Lead(url, f"the loopback's {urlsplit(url).netloc}", False) for url in loopback]
+    leads += [
+        Lead(f"http://{lead.address}", f"container {lead.container} publishes {lead.address}", False)
+        for lead in context.published
+        if "prometheus" in lead.image.lower()
+    ]
     return await asyncio.gather(*(_ask(lead, context) for lead in leads))
 
 

@@ -20,7 +20,7 @@ from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ports import Source
 from quarterdeck_lifecycle.state import StateError, state_folder
 
-DISCOVERY_S, PROBE_S, TOTAL_S = 2.2, 1.5, 4.0
+DISCOVERY_S, PROBE_S, TOTAL_S = 3.0, 1.0, 4.0
 """Seconds: discovery at most, a probe at least, and both together."""
 
 
