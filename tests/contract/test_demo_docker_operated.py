@@ -123,6 +123,11 @@ def test_a_pull_brings_what_was_pushed_to_the_registry(docker_world: DockerWorld
     again = list(docker_world.api.pull(name, "v43", stream=True, decode=True))
     assert again[-1]["status"] == f"Status: Image is up to date for {name}:v43"
     assert [event["Actor"]["ID"] for event in docker_world.events(event="pull")] == [f"{name}:v43"] * 2
+    made = docker_world.api.create_container(f"{name}:v43", name="fresh")
+    docker_world.api.start(made["Id"])
+    docker_world.live(30)
+    assert docker_world.api.inspect_container("fresh")["State"]["Running"]
+    assert b"starting fraud-api" in docker_world.api.logs("fresh")
     docker_world.api.tag(f"{name}:v43", name, "again")
     sent = list(docker_world.api.push(name, "again", stream=True, decode=True))
     assert sent[-1]["aux"]["Digest"] == fresh.manifest.digest
@@ -162,11 +167,12 @@ def test_a_restart_of_the_engine_ends_streams_and_brings_back_what_may_come_back
     wait_until(lambda: bool(listeners), "the event stream")
     wait_until(lambda: any(s.path.endswith("/logs") for s in docker_world.engine.server.requests), "the log stream")
     docker_world.api.stop("fraud-api-1", timeout=1)
-    docker_world.engine.restart()
+    docker_world.engine.do(docker_world.engine.docker.engine_restarted)
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()
     assert len(ended["logs"]) == 1
+    docker_world.engine.restart()
     states = {c["Names"][0][1:]: c["State"] for c in docker_world.client().containers(all=True)}
     assert states["redis"] == "running"
     assert states["fraud-api-1"] == "exited"

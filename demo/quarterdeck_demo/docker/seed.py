@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from quarterdeck_demo import oci, story
-from quarterdeck_demo.docker import lifecycle, net, tick
+from quarterdeck_demo.docker import lifecycle, net, references, tick
 from quarterdeck_demo.docker.create import merged
 from quarterdeck_demo.docker.lives import ScriptLife
 from quarterdeck_demo.docker.services import ServiceLife
@@ -48,8 +48,10 @@ def fill(world: World, tale: Story) -> None:
 def life_for(tale: Story, container: Container, image: Image) -> ServiceLife | None:
     """The life of a new container that runs one of the story's images with the image's own command."""
     release = tale.release_of(image.id)
+    repository = references.parse(container.image).path if image.id[7:] not in container.image else ""
     spec = next((c for c in tale.containers if c.image.id == image.id), None)
     spec = spec or next((c for c in tale.containers if release and c.service == release.service), None)
+    spec = spec or next((c for c in tale.containers if c.image.repository == repository), None)
     if spec is None or container.config["Cmd"] != image.config["Cmd"]:
         return None
     labels = container.labels
