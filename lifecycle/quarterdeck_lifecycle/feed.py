@@ -123,7 +123,7 @@ class Feed:
 
     def give_up(self, waited: float) -> None:
         """Record that a single refresh was cut off after `waited` seconds."""
-        why = f"no answer within {waited:g} s"
+        why = f"no answer within {waited:.3g} s"
         self._failed(Timeout(f"listing {self.kind}", source=self.source.name, why=why))
 
     async def _run(self) -> None:
