@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 
 import msgspec
 
@@ -11,7 +12,7 @@ from quarterdeck_adapters.docker import endpoint as endpoints
 from quarterdeck_adapters.docker.client import Engine
 from quarterdeck_adapters.docker.events import KINDS, Events
 from quarterdeck_adapters.docker.inventory import Inventory
-from quarterdeck_lifecycle.errors import NotFound, Unsupported
+from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Unsupported
 from quarterdeck_lifecycle.kinds import Stats
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Probe, Section, Session
 from quarterdeck_lifecycle.records import Record, Ref, Status
@@ -38,6 +39,8 @@ class DockerSource:
         self._inventory: Inventory | None = None
         self._events: Events | None = None
         self._actions: Mapping[str, Action] | None = None
+        with suppress(QuarterdeckError):
+            self.address = endpoints.resolve(config, context.env).url
 
     @property
     def credentials(self) -> bool:
@@ -55,7 +58,6 @@ class DockerSource:
             found = endpoints.resolve(self._config, self._context.env)
             if found.scheme == "ssh":
                 found = msgspec.structs.replace(found, control=endpoints.control_folder())
-            self.address = found.url
             self._engine = Engine(self.name, found, deadline=self._deadline)
         return self._engine
 
@@ -88,7 +90,7 @@ class DockerSource:
         """Version and identity of the engine (/version, /info). Raises QuarterdeckError."""
         from quarterdeck_adapters.docker import probing
 
-        return await probing.probe(self.engine(), self.environment)
+        return await probing.probe(self.engine(), self.env)
 
     async def list(self, kind: str) -> Listing:
         """All rows of a kind. Raises QuarterdeckError."""
@@ -109,8 +111,9 @@ class DockerSource:
         return self._watch(kind)
 
     async def _watch(self, kind: str) -> AsyncIterator[None]:
-        async for _ in self.events().watch(kind):
-            yield None
+        async with aclosing(self.events().watch(kind)) as changes:
+            async for _ in changes:
+                yield None
 
     async def describe(self, ref: Ref) -> Sequence[Section]:
         """The tabs of one thing. Raises QuarterdeckError."""

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from quarterdeck_adapters import blocking
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CALLS_AT_ONCE = 6
+BRIEF_S = 60.0
+"""Longer calls, such as a pull, do not keep the others waiting."""
 STREAMS = 32
 IDLE_CLIENTS = 4
 
@@ -97,7 +99,7 @@ class Engine:
     async def call(self, work: Callable[[Client], T], *, what: str, deadline: float | None = None) -> T:
         """Run `work` with a client. Raises QuarterdeckError; a cancelled or late call has its socket shut."""
         seconds = deadline if deadline is not None else self.deadline
-        async with self._gate:
+        async with self._gate if seconds <= BRIEF_S else nullcontext():
             slot = self._slot()
             usable = False
 

@@ -29,7 +29,7 @@ AFTER = {"up": "every service runs", "down": "no container is left", "pull": "th
 WORDS = {"up": ("up", "--detach"), "down": ("down",), "pull": ("pull",)}
 
 
-async def missing(engine: Engine, env: Mapping[str, str] | None = None) -> str | None:
+async def missing(engine: Engine, env: Mapping[str, str]) -> str | None:
     """Why compose cannot be run here; None when its plugin answers."""
     try:
         said = await process.run(

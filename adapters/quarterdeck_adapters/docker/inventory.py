@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 INSPECTIONS = 32
 UNWATCHED_S = 30
+SHARED_S = 1.0
+"""One event makes four kinds be listed again, and all of them count the users among the containers."""
 _MOMENTS = frozenset({"start", "die", "pause", "unpause", "health_status", "rename"})
 _TROUBLE = frozenset({"create", "start", "die", "oom", "restart", "health_status"})
 
@@ -43,7 +45,7 @@ class Inventory:
         self._now = now
         self.live: Callable[[], bool] = lambda: False
         self._generation = 0
-        self._containers: tuple[int, list[dict[str, Any]]] | None = None
+        self._containers: tuple[int, float, list[dict[str, Any]]] | None = None
         self._lock = asyncio.Lock()
         self._told: dict[str, int] = {}
         self._died: set[str] = set()
@@ -101,15 +103,17 @@ class Inventory:
         return Listing(rows=rows, partial=partial)
 
     async def containers(self) -> Sequence[dict[str, Any]]:
-        """The engine's own list of all containers; the one in hand when no event came since."""
+        """The engine's own list of all containers; the one in hand when it is a second old and no event came."""
         async with self._lock:
-            if self._containers is not None and self.live() and self._containers[0] == self._generation:
-                return self._containers[1]
+            if self._containers is not None and self.live():
+                seen, asked, held = self._containers
+                if seen == self._generation and time.monotonic() - asked < SHARED_S:
+                    return held
             generation = self._generation
             found: list[dict[str, Any]] = await self._engine.call(
                 lambda c: c.containers(all=True), what="listing containers"
             )
-            self._containers = (generation, found)
+            self._containers = (generation, time.monotonic(), found)
             return found
 
     async def _list_containers(self) -> Sequence[Container]:

@@ -46,16 +46,17 @@ async def tail(
         yield LogBatch(notice=notice)
     following = options.follow and options.until is None
     recent: list[Entry] = []
-    async for entries in merged([each.history() for each in tails]):
-        ready = entries
-        if following and len(tails) > 1:
-            recent += entries
-            # The histories end at different moments: what is youngest waits for the first live lines of the others.
-            settled = max(entry.at for entry in recent) - SETTLED_NS
-            ready = [entry for entry in recent if entry.at < settled]
-            recent = [entry for entry in recent if entry.at >= settled]
-        if ready:
-            yield LogBatch(lines=[entry.line for entry in ready])
+    async with aclosing(merged([each.history() for each in tails])) as past:
+        async for entries in past:
+            ready = entries
+            if following and len(tails) > 1:
+                recent += entries
+                # The histories end at different moments: what is youngest waits for the others' first live lines.
+                settled = max(entry.at for entry in recent) - SETTLED_NS
+                ready = [entry for entry in recent if entry.at < settled]
+                recent = [entry for entry in recent if entry.at >= settled]
+            if ready:
+                yield LogBatch(lines=[entry.line for entry in ready])
     if not following:
         return
     followed = [each.follow() for each in tails]
