@@ -177,18 +177,19 @@ class Boot:
         self._take(self.loaded.config.sources)
 
     async def discover(self, deadline: float = DISCOVERY_S) -> None:
-        """Look for systems, passively and within `deadline` seconds, and take in what answered as itself."""
+        """Look for systems, passively and within about `deadline` seconds, and take in what answered as itself."""
         found: list[Candidate] = []
         if self._discovery is not False:
             only = None if self._discovery is True else tuple(self._discovery)
             entries = [e for e in catalog.entries() if only is None or e.system in only]
             with self.busy.work("discovery"):
-                found.extend(await self._ask([e for e in entries if e.system not in LED], self.context(), deadline))
+                stage = deadline / 2
+                found.extend(await self._ask([e for e in entries if e.system not in LED], self.context(), stage))
                 sources, self.findings = merge_sources(self.loaded.config.sources, found)
                 self._take(sources)
                 led = [e for e in entries if e.system in LED]
                 if led:
-                    found.extend(await self._ask(led, await self._with_leads(deadline), deadline))
+                    found.extend(await self._ask(led, await self._with_leads(stage / 4), stage))
         sources, self.findings = merge_sources(self.loaded.config.sources, found)
         self._take(sources)
         self.discovered = True
