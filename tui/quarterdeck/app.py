@@ -61,6 +61,7 @@ class QuarterdeckApp(App[int]):
         self.mouse = mouse
         self.debug_mode = debug
         self.crash_file = ""
+        self.operation: tuple[str, float, float] | None = None
         self._background: set[asyncio.Task[None]] = set()
         self._pace = 1.0
         self._last_key = time.monotonic()
@@ -153,6 +154,16 @@ class QuarterdeckApp(App[int]):
         task = asyncio.create_task(run(), name=name)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    def begin_operation(self, title: str, deadline: float) -> None:
+        """Show that a verb is under way, since when and until when at the latest."""
+        self.operation = (title, time.monotonic(), deadline)
+        self.deck.refresh_bars()
+
+    def end_operation(self) -> None:
+        """The verb is done."""
+        self.operation = None
+        self.deck.refresh_bars()
 
     # what the operator is told
 

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from quarterdeck import keys
 from quarterdeck.doing import Doing
 from quarterdeck.looking import Looking
-from quarterdeck.panes.lines import change_cells, hint_cells, key_cells, top_cells, trouble_cells
+from quarterdeck.panes.lines import change_cells, hint_cells, key_cells, operation_cells, top_cells, trouble_cells
 from quarterdeck.panes.live import LiveStats
 from quarterdeck.panes.metricspane import MetricsPane
 from quarterdeck.panes.pane import Pane
@@ -152,6 +152,12 @@ class DeckScreen(Looking, Doing, Screen[None]):
         windows = self.app.boot.policy.windows()
         self.set_class(any(map(self.app.boot.policy.guarded, windows)), "-writing")
         self.query_one(TopBar).show(*top_cells(self.app.boot))
+        if self.app.operation is not None:
+            self.show_hint()
+
+    def show_hint(self) -> None:
+        """The line of the row under the cursor; beside it the verb that is under way."""
+        self.query_one(HintBar).show(hint_cells(self.pane, self.app.boot), operation_cells(self.app.operation))
 
     def refresh_bars(self) -> None:
         """The lines above and below."""
@@ -159,7 +165,7 @@ class DeckScreen(Looking, Doing, Screen[None]):
         self.query_one(TopBar).show(*top_cells(boot))
         self.query_one(TroubleBar).show(*trouble_cells(boot))
         self.query_one(ChangeBar).show(*change_cells(self.app.recent, now))
-        self.query_one(HintBar).show(hint_cells(self.pane, boot))
+        self.show_hint()
         self.query_one(KeyBar).show(key_cells(self, boot))
 
     def lay_out(self) -> None:
@@ -192,10 +198,11 @@ class DeckScreen(Looking, Doing, Screen[None]):
         self.live.follow()
 
     @on(RecordTable.CursorMoved)
-    def cursor_moved(self) -> None:
+    def cursor_moved(self, event: RecordTable.CursorMoved) -> None:
         """The line of the row, and the keys that apply to it."""
-        self.query_one(MetricsPane).show_chart()
-        self.query_one(HintBar).show(hint_cells(self.pane, self.app.boot))
+        if isinstance(event.table.parent, MetricsPane):
+            event.table.parent.show_chart()
+        self.show_hint()
         self.query_one(KeyBar).show(key_cells(self, self.app.boot))
         self.live.follow()
 

@@ -9,6 +9,7 @@ from textual.notifications import SeverityLevel
 from quarterdeck.screens.confirm import ConfirmDialog
 from quarterdeck.screens.dialogs import ArgumentsDialog, Choice, MenuDialog
 from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.operate import READ_DEADLINE_S, WRITE_DEADLINE_S
 from quarterdeck_lifecycle.ports import Preview
 from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.verbs import Verb
@@ -118,7 +119,11 @@ class Doing:
         for preview in previews:
             name = preview.record.name if preview.record else preview.ref.id
             deck.app.say(f"{verb.title} {name}: sent", "information")
-            result = await deck.app.boot.operator.perform(preview, why=why)
+            deck.app.begin_operation(f"{verb.title} {name}", WRITE_DEADLINE_S + READ_DEADLINE_S)
+            try:
+                result = await deck.app.boot.operator.perform(preview, why=why)
+            finally:
+                deck.app.end_operation()
             severity: SeverityLevel = "information" if result.result == "SUCCEEDED" else "error"
             deck.app.say(f"{verb.title} {name}: {result.result.lower()}. {result.message}", severity)
             if result.result != "SUCCEEDED" and len(previews) > 1:

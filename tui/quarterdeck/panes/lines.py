@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from quarterdeck.keys import choose, pretty
 from quarterdeck.views.fmt import clock, duration, glyph, one_line, short
 from quarterdeck.widgets.cells import UNICODE, Cell
 from quarterdeck_lifecycle.changelog import ChangeRow
-from quarterdeck_lifecycle.records import TROUBLE, Record, Status
+from quarterdeck_lifecycle.records import Record, Status
 from quarterdeck_lifecycle.verbs import VerbKind
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ def top_cells(boot: Boot) -> Cells:
     cells += [Cell(f"as {boot.actor.user}@{boot.actor.host}", "dim")]
     if boot.actor.origin != "local":
         cells.append(Cell(f" via {boot.actor.origin}", "dim"))
-    counts: dict[Status, int] = {}
-    for record in boot.hub.records():
-        counts[record.status] = counts.get(record.status, 0) + 1
+    counts = boot.hub.tally().counts
     right = [
         Cell(f"{glyph(status).text}{counts[status]} ", glyph(status).style)
         for status in (Status.BAD, Status.LOOK, Status.WAITING)
@@ -51,8 +50,7 @@ def top_cells(boot: Boot) -> Cells:
 
 def trouble_cells(boot: Boot) -> Cells:
     """The worst rows of all panes and the sources that do not answer, as many as fit."""
-    bad = [r for r in boot.hub.records() if r.status in (Status.BAD, Status.WAITING)]
-    bad.sort(key=lambda r: (TROUBLE[r.status], -(r.updated_at or 0.0)))
+    bad = boot.hub.tally().troubled
     cells: list[Cell] = []
     names = dict.fromkeys(e.source for e in boot.hub.trouble())
     for name in list(names)[:2]:
@@ -121,6 +119,14 @@ def hint_cells(pane: Pane, boot: Boot) -> list[Cell]:
     if not access.open:
         cells.append(Cell(f"   {access.why}", "dim"))
     return cells
+
+
+def operation_cells(operation: tuple[str, float, float] | None) -> list[Cell]:
+    """A verb under way: since when, and its deadline. In seconds; nothing when none is."""
+    if operation is None:
+        return []
+    title, began, deadline = operation
+    return [Cell(f" {UNICODE.op} {title} {time.monotonic() - began:.0f}s of at most {deadline:.0f}s ", "info")]
 
 
 def key_cells(deck: DeckScreen, boot: Boot) -> list[Cell]:
