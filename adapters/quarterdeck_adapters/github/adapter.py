@@ -1,0 +1,147 @@
+"""GitHub, or a GitHub Enterprise server, as a source."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+from quarterdeck_adapters.base import Context, SourceConfig
+from quarterdeck_adapters.github import pacing
+from quarterdeck_adapters.github.api import Api, counting
+from quarterdeck_adapters.github.mapping import Home
+from quarterdeck_adapters.github.places import API, Place, place_of, slugs, web_host
+from quarterdeck_adapters.github.probing import Rights
+from quarterdeck_adapters.github.pulls import Pulls
+from quarterdeck_adapters.github.runs import Runs
+from quarterdeck_lifecycle.errors import NotFound, Unsupported
+from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Probe, Section
+from quarterdeck_lifecycle.records import Record, Ref
+
+PAGE = 100
+
+
+class GithubSource:
+    """Workflow runs and pull requests of the configured repositories.
+
+    `options`: `run_details` asks an Enterprise server, too, to name the run that a dispatch makes; github.com does.
+    """
+
+    system = "github"
+    kinds = ("run", "pull_request")
+
+    def __init__(
+        self,
+        config: SourceConfig,
+        context: Context,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = config.name
+        self.environment = config.environment or ""
+        self.api = Api(config, context)
+        self.address = self.api.base
+        if not self.address.startswith(("http://", "https://")):
+            raise Unsupported(
+                f"{self.address} is no http address", source=config.name,
+                mend="leave url: out for github.com, or name https://HOST/api/v3",
+            )  # fmt: skip
+        self.host = web_host(self.address)
+        self.insecure = config.insecure
+        self.names_runs = self.address == API or config.options.get("run_details") is True
+        self.slugs, wrong = slugs(config.repos)
+        self.notes = [f"not owner/name: {name}" for name in wrong]
+        self.rights = Rights()
+        self.sleep = sleep
+        self.runs = Runs(self.api, self.slugs, self.home)
+        self.pulls = Pulls(self.api, self.slugs, self.home, lambda: self.runs.moving_heads)
+        self._config = config
+        self._costs: dict[str, float] = {}
+        self._actions: Mapping[str, Action] | None = None
+
+    def home(self, slug: str) -> Home:
+        """What the records of a repository share."""
+        return Home(self.name, self.environment, self.host, slug)
+
+    def place(self, ref: Ref) -> Place:
+        """What a ref names here. Raises NotFound for one of another source or repository."""
+        place = place_of(ref, self.slugs) if ref.source == self.name else None
+        if place is None:
+            raise NotFound(
+                f"no {ref.kind} {ref.id} here", source=self.name, why="it is not of the repositories of this source",
+                mend="add its repository to repos: of this source",
+            )  # fmt: skip
+        return place
+
+    async def probe(self) -> Probe:
+        """Who we are, and what the token may do. Raises QuarterdeckError."""
+        from quarterdeck_adapters.github import probing
+
+        return await probing.probe(self)
+
+    async def list(self, kind: str) -> Listing:
+        """The newest runs, or the open pull requests, of every repository. Raises QuarterdeckError."""
+        if kind not in self.kinds:
+            raise Unsupported(f"no {kind} on GitHub", source=self.name)
+        with counting() as spent:
+            try:
+                return await (self.runs if kind == "run" else self.pulls).listing(self.notes)
+            finally:
+                # A quiet refresh costs nothing; the next one may not be, so the cost falls slowly.
+                self._costs[kind] = max(float(len(spent)), self._costs.get(kind, 0.0) * 0.8)
+
+    def interval(self, kind: str, rows: Sequence[Record]) -> float:
+        """Seconds to the next poll: quick while something runs, and within the share of the rate limit."""
+        pause = self._config.interval or pacing.wanted(kind, rows, self.api.server_now)
+        return pacing.stretched(pause, self._costs, self.api.budget, self._config.rate_share, self.api.server_now)
+
+    async def children(self, ref: Ref, page: str = "") -> tuple[Listing, str]:
+        """The jobs of a run, or the checks of a pull request; what failed comes first. Raises QuarterdeckError."""
+        place = self.place(ref)
+        if ref.kind == "run":
+            found = await self.runs.children(place)
+        elif ref.kind == "pull_request":
+            found = await self.pulls.children(place)
+        else:
+            raise Unsupported(f"nothing is inside a {ref.kind}", source=self.name)
+        start = int(page) if page.isascii() and page.isdigit() else 0
+        end = start + PAGE
+        return Listing(rows=found[start:end], total=len(found)), str(end) if end < len(found) else ""
+
+    async def describe(self, ref: Ref) -> Sequence[Section]:
+        """The tabs of one thing. Raises QuarterdeckError."""
+        from quarterdeck_adapters.github import describe
+
+        return await describe.describe(self, ref)
+
+    def log_mode(self, ref: Ref) -> str:  # noqa: ARG002 - part of the port
+        """When lines arrive: GitHub gives no log of a job that runs."""
+        return "available when the job ends"
+
+    def logs(self, refs: Sequence[Ref], options: LogOptions) -> AsyncIterator[LogBatch]:
+        """The logs of jobs, or of all jobs of runs. Raises QuarterdeckError."""
+        from quarterdeck_adapters.github import logs
+
+        for ref in refs:
+            if ref.kind == "job" and ref.id in self.pulls.foreign:
+                page = self.pulls.foreign[ref.id].url
+                raise Unsupported("its log is kept by the system that made the check", source=self.name, mend=page)
+            if ref.kind not in ("run", "job"):
+                raise Unsupported(f"a {ref.kind} has no log", source=self.name, mend="open it, then take a check")
+        return logs.tail(self, refs, options)
+
+    @property
+    def actions(self) -> Mapping[str, Action]:
+        """The mutations, by the ids of their verbs. Checking out a pull request is git's."""
+        if self._actions is None:
+            from quarterdeck_adapters.github import dispatch, pull_actions, run_actions
+
+            made = (
+                run_actions.Rerun(self), run_actions.RerunFailed(self), run_actions.Cancel(self),
+                dispatch.Trigger(self), pull_actions.Approve(self), pull_actions.Merge(self),
+            )  # fmt: skip
+            self._actions = {action.verb: action for action in made}
+        return self._actions
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self.api.close()

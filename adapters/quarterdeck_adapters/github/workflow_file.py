@@ -1,0 +1,85 @@
+"""The inputs that a workflow declares for being started by hand, read from its file.
+
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#onworkflow_dispatchinputs
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import shlex
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from quarterdeck_adapters.github.values import Json, section, text
+from quarterdeck_lifecycle.errors import Refused
+
+NONCES = ("nonce", "correlation_id", "distinct_id", "dispatch_id", "return_dispatch")
+"""Names of inputs that exist to tell one's own run from others."""
+LARGEST = 256 * 1024
+
+
+class Declared(NamedTuple):
+    """What a workflow takes: `inputs` by name; `known` is False when the file could not be read."""
+
+    known: bool
+    dispatch: bool = True
+    inputs: Mapping[str, Json] = {}
+
+
+def declared(content: Json) -> Declared:
+    """Read a file of the contents API. Anything that is not understood counts as not known."""
+    import yaml
+
+    try:
+        raw = base64.b64decode(text(content.get("content")).encode("ascii", "ignore"), validate=False)
+    except (binascii.Error, ValueError):
+        return Declared(False)
+    if not raw or len(raw) > LARGEST:
+        return Declared(False)
+    try:
+        document = yaml.safe_load(raw.decode("utf-8", "replace"))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return Declared(False)
+    if not isinstance(document, Mapping):
+        return Declared(False)
+    # YAML 1.1 reads the bare word `on` as true.
+    on: Any = document.get("on", document.get(True))
+    if isinstance(on, str | list):
+        return Declared(True, "workflow_dispatch" in ([on] if isinstance(on, str) else on))
+    if not isinstance(on, Mapping):
+        return Declared(False)
+    found = section(on, "workflow_dispatch", "inputs")
+    inputs = {str(name): spec if isinstance(spec, Mapping) else {} for name, spec in found.items()}
+    return Declared(True, "workflow_dispatch" in on, inputs)
+
+
+def parse_inputs(words: str, source: str) -> dict[str, str]:
+    """`key=value key2='with spaces'` as a mapping. Raises Refused."""
+    try:
+        parts = shlex.split(words)
+    except ValueError as error:
+        mend = "write key=value key2='with spaces'"
+        raise Refused("the inputs cannot be read", source=source, why=str(error), mend=mend) from error
+    made: dict[str, str] = {}
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if not equals or not name:
+            raise Refused("the inputs cannot be read", source=source, why=f"{part!r} is no key=value")
+        made[name] = value
+    return made
+
+
+def check_inputs(given: Mapping[str, str], wants: Declared, source: str) -> None:
+    """Raise Refused for inputs that the workflow does not declare, lacks, or does not offer as a choice."""
+    if not wants.known:
+        return
+    if unknown := sorted(set(given) - set(wants.inputs)):
+        takes = ", ".join(wants.inputs) or "none"
+        raise Refused(f"the workflow takes no input {', '.join(unknown)}", source=source, mend=f"it takes: {takes}")
+    for name, spec in wants.inputs.items():
+        if spec.get("required") is True and spec.get("default") in (None, "") and not given.get(name):
+            raise Refused(f"the workflow needs the input {name}", source=source, mend=text(spec.get("description")))
+        options = spec.get("options")
+        if name in given and isinstance(options, list) and given[name] not in map(text, options):
+            raise Refused(f"{name} is one of {', '.join(map(text, options))}", source=source)
