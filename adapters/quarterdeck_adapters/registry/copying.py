@@ -128,9 +128,8 @@ class CopyTag:
         if is_index(top.media_type, parse(top.data)):
             listed = children(parse(top.data))
             if len(listed) > MOST_PARTS:
-                raise Unsupported(
-                    "the copy was not sent", source=self.source.name, why=f"an index of {len(listed)} parts"
-                )
+                why = f"it is an index of {len(listed)} parts"
+                raise Unsupported("the copy was not sent", source=self.source.name, why=why)
             inner = [await client.manifest(route.origin, one.digest) for one in listed]
         blobs: dict[str, None] = {}
         for manifest in inner or [top]:

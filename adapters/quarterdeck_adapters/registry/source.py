@@ -36,16 +36,15 @@ class RegistrySource:
         """Whether it is a registry and lets us in (`GET /v2/`). Raises QuarterdeckError."""
         answer = await self.client.ping()
         version = answer.headers.get("docker-distribution-api-version", "")
-        warnings = () if version or "json" in answer.headers.get("content-type", "") else (
-            "it answers /v2/ without saying that it is a registry",
-        )  # fmt: skip
+        named = version or "json" in answer.headers.get("content-type", "")
+        warnings = [] if named else ["it answers /v2/ without saying that it is a registry"]
         if self._config.insecure:
-            warnings += ("its certificate is not verified (insecure: true)",)
+            warnings.append("its certificate is not verified (insecure: true)")
         return Probe(
             version=version or "distribution-spec",
             identity=f"registry {self.client.host}",
             evidence=f"{self.address}/v2/ answered {answer.status}",
-            warnings=warnings,
+            warnings=tuple(warnings),
             can={"tag.delete": self.deletes_refused or None},
         )
 
@@ -53,7 +52,7 @@ class RegistrySource:
         """All tags. Raises QuarterdeckError."""
         if kind != "tag":
             raise Unsupported(f"no {kind} in a registry", source=self.name)
-        return await self.inventory.list()
+        return await self.inventory.listing()
 
     def interval(self, kind: str, rows: Sequence[Record]) -> float:  # noqa: ARG002 - part of the port
         """Seconds to the next poll; soon while digests are still to be read."""
@@ -69,9 +68,7 @@ class RegistrySource:
         try:
             return split_id(ref.id)
         except ValueError as error:
-            raise NotFound(
-                f"{ref.id} is no tag", source=self.name, why="neither a name nor a tag is like that"
-            ) from error
+            raise NotFound(f"{ref.id} is no tag of a repository", source=self.name) from error
 
     async def describe(self, ref: Ref) -> Sequence[Section]:
         """The tabs of a tag. Raises QuarterdeckError."""
