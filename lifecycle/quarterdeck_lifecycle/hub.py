@@ -16,6 +16,7 @@ from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.feed import Feed, Snapshot
 from quarterdeck_lifecycle.ports import Source
 from quarterdeck_lifecycle.records import PANES, WORST_FIRST, Record, Ref, State, pane_of
+from quarterdeck_lifecycle.tally import NOTHING, Tally, tally
 
 Dirty = Callable[[frozenset[str]], None]
 
@@ -62,6 +63,11 @@ class Hub:
         self._now = now
         self._feeds: dict[tuple[str, str], Feed] = {}
         self._listeners: dict[int, tuple[frozenset[str], Dirty]] = {}
+        self._indexes: dict[tuple[str, str], tuple[Sequence[Record], dict[Ref, Record]]] = {}
+        self._records: list[Record] | None = None
+        self._tally: Tally | None = None
+        self.generation = 0
+        """Another number whenever a row may be another: what was made of all rows holds until then."""
         self._dirty: set[str] = set()
         self._scheduled = False
         self._tickets = 0
@@ -76,6 +82,7 @@ class Hub:
                 source, kind, self._changed, self.busy, deadline=self._deadline, now=self._now
             )
             self._feeds[source.name, kind] = feed
+        self._forget()
         if self._listeners:
             self._settle()
 
@@ -83,7 +90,9 @@ class Hub:
         """Let a source go, with its feeds."""
         source = self.sources.pop(name, None)
         gone = [key for key in self._feeds if key[0] == name]
-        await asyncio.gather(*(self._feeds.pop(key).stop() for key in gone))
+        leaving = [self._feeds.pop(key) for key in gone]
+        self._forget()
+        await asyncio.gather(*(feed.stop() for feed in leaving))
         if source is not None:
             with suppress(Exception):
                 await source.close()
@@ -148,14 +157,33 @@ class Hub:
 
     def find(self, ref: Ref) -> Record | None:
         """The row of this identity, or None when it is not there (any more)."""
-        feed = self._feeds.get((ref.source, ref.kind))
+        key = ref.source, ref.kind
+        feed = self._feeds.get(key)
         if feed is None:
             return None
-        return next((row for row in feed.snapshot.rows if row.ref == ref), None)
+        rows, index = self._indexes.get(key, ((), {}))
+        if rows is not feed.snapshot.rows:
+            rows = feed.snapshot.rows
+            index = {row.ref: row for row in rows}
+            self._indexes[key] = rows, index
+        return index.get(ref)
 
     def records(self) -> list[Record]:
-        """Every row of every feed."""
-        return [row for feed in self._feeds.values() for row in feed.snapshot.rows]
+        """Every row of every feed. The list is kept until a row changes: leave it as it is."""
+        if self._records is None:
+            self._records = [row for feed in self._feeds.values() for row in feed.snapshot.rows]
+        return self._records
+
+    def tally(self) -> Tally:
+        """How the rows of all feeds are doing, counted once for each generation."""
+        if self._tally is None:
+            self._tally = tally(self.records()) if self._feeds else NOTHING
+        return self._tally
+
+    def _forget(self) -> None:
+        self.generation += 1
+        self._records = self._tally = None
+        self._indexes = {key: known for key, known in self._indexes.items() if key in self._feeds}
 
     async def once(self, timeout: float, panes: Sequence[str] = PANES) -> list[PaneView]:
         """Every feed of these panes asked once, for the commands without a screen. Late ones show as they are."""
@@ -180,6 +208,7 @@ class Hub:
                 await asyncio.gather(*(s.close() for s in self.sources.values()), return_exceptions=True)
 
     def _changed(self, old: Snapshot, new: Snapshot) -> None:
+        self._forget()
         found = diff(old, new, at=self._now(), by=self._by)
         if found:
             for tell in self.changes:

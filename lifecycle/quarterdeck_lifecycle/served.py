@@ -21,6 +21,7 @@ URI_NAMES = ("model_uri", "mlflow_model_uri", "quarterdeck.model_uri", "storage_
 NAME_NAMES = ("mlflow_model_name", "model_name", "quarterdeck.model")
 VERSION_NAMES = ("mlflow_model_version", "model_version", "quarterdeck.model_version")
 ALIAS_NAMES = ("mlflow_model_alias", "model_alias", "quarterdeck.model_alias")
+_NAMES = frozenset(URI_NAMES + NAME_NAMES)
 _URI = re.compile(r"models:/+(?P<model>[^/@]+)(?:/(?P<version>[^/@]+)|@(?P<alias>[^/@]+))/?")
 
 
@@ -95,7 +96,9 @@ def declared(values: Mapping[str, str], where: str) -> list[Declared]:
     https://mlflow.org/docs/latest/ml/model-registry/ for the form of the URI.
     """
     lowered = {key.lower(): (key, value.strip()) for key, value in values.items()}
-    found = []
+    found: list[Declared] = []
+    if _NAMES.isdisjoint(lowered):
+        return found
     for name in URI_NAMES:
         key, value = lowered.get(name, ("", ""))
         match = _URI.fullmatch(value)

@@ -17,6 +17,8 @@ HOUR = 3600.0
 class MetricsPane(Pane):
     """A pane with a chart."""
 
+    _charted: Series | None = None
+
     def compose(self) -> ComposeResult:
         """Title, table, chart, foot."""
         title, table, note = super().compose()
@@ -41,8 +43,9 @@ class MetricsPane(Pane):
         if chart.display is not shown:
             chart.styles.height = CHART
             chart.display = shown
-        if not shown or not isinstance(record, Series):
+        if not shown or not isinstance(record, Series) or record is self._charted:
             return
+        self._charted = record
         chart.set_title(record.label or record.name, record.unit)
         chart.set_threshold(record.maximum)
         points = [Sample(at, value) for at, value in record.points]

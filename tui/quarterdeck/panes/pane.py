@@ -56,6 +56,7 @@ class Pane(Vertical):
         self._makers = {view.kind: RowMaker(view) for view in self.views}
         self._total = 0
         self._soon = False
+        self._served: tuple[int, Mapping[tuple[str, str], str]] = (-1, {})
 
     def compose(self) -> ComposeResult:
         """Title, table, foot."""
@@ -155,8 +156,9 @@ class Pane(Vertical):
 
     def look(self) -> Look:
         """What the views may know."""
-        served = served_words(self.hub.records()) if self.view.kind == "version" else {}
-        return Look(now=self.now(), colours=self.colours, stats=self.stats, served=served)
+        if self.view.kind == "version" and self._served[0] != self.hub.generation:
+            self._served = self.hub.generation, served_words(self.hub.records())
+        return Look(now=self.now(), colours=self.colours, stats=self.stats, served=self._served[1])
 
     def _show_title(self, snapshots: list[Snapshot], rows: list[Row], look: Look) -> None:
         focused = self.has_focus_within

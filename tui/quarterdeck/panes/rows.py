@@ -1,12 +1,13 @@
-"""From records to rows: filter, order, and a cache so that a row that did not change is the same object."""
+"""From records to rows: filter, order, and cells that are made when a line is painted, and not before."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import SupportsIndex, overload
 
 from quarterdeck.views.model import Look, View, haystack
-from quarterdeck.widgets.cells import Row
+from quarterdeck.widgets.cells import Cell, Row
 from quarterdeck_lifecycle.records import Record, Ref
 
 
@@ -33,9 +34,52 @@ class Filter:
         """Whether a row with these words stays."""
         return self._pattern is None or bool(self._pattern.search(words[:4096])) is not self.inverse
 
+    def kept(self, records: Sequence[Record], words: Sequence[str]) -> list[Record]:
+        """The records that stay; `words` are theirs, in the same order, none longer than 4,096 characters."""
+        if self._pattern is None:
+            return list(records)
+        search, inverse = self._pattern.search, self.inverse
+        return [record for record, text in zip(records, words, strict=True) if (search(text) is None) is inverse]
+
+
+class LazyCells(Sequence[Cell]):
+    """The cells of one row, made when they are first asked for: of 10,000 rows forty are on the screen."""
+
+    __slots__ = ("_look", "_made", "_record", "_view")
+
+    def __init__(self, view: View, record: Record, look: Look) -> None:
+        self._view, self._record, self._look = view, record, look
+        self._made: tuple[Cell, ...] | None = None
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All of them."""
+        if self._made is None:
+            self._made = tuple(self._view.row(self._record, self._look).cells)
+        return self._made
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Cell: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Cell, ...]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Cell | tuple[Cell, ...]:
+        return self.cells[index]
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __iter__(self) -> Iterator[Cell]:
+        return iter(self.cells)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or self.cells == (other.cells if isinstance(other, LazyCells) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.cells)
+
 
 class RowMaker:
-    """Makes one tab's rows. Cells are made again only for records that changed, or when the minute did."""
+    """Makes one tab's rows. A row is another object only when its record changed, its live use, or the minute did."""
 
     def __init__(self, view: View) -> None:
         self.view = view
@@ -43,8 +87,12 @@ class RowMaker:
         self.reverse = False
         self.filter = Filter()
         self._rows: dict[Ref, tuple[Record, object, Row]] = {}
-        self._words: dict[Ref, tuple[Record, str]] = {}
         self._minute: object = None
+        self._given: list[Record] = []
+        self._by: object = None
+        self._sorted: list[Record] = []
+        self._words: list[str] | None = None
+        self._known_words: dict[Ref, tuple[Record, str]] = {}
 
     def make(self, records: Iterable[Record], look: Look) -> list[Row]:
         """The rows to show, in order."""
@@ -52,14 +100,9 @@ class RowMaker:
         if stamp != self._minute:
             self._rows.clear()
             self._minute = stamp
-        kept = [record for record in records if self._keeps(record)]
-        kept.sort(key=self.view.orders[self.order], reverse=self.reverse)
-        rows = [self._row(record, look) for record in kept]
-        if len(self._rows) > 2 * len(rows) + 1000:
-            shown = {row.key for row in rows}
-            self._rows = {ref: known for ref, known in self._rows.items() if ref in shown}
-            self._words = {ref: known for ref, known in self._words.items() if ref in shown}
-        return rows
+        self._sort(list(records))
+        kept = self.filter.kept(self._sorted, self._haystacks()) if self.filter else self._sorted
+        return [self._row(record, look) for record in kept]
 
     def next_order(self) -> str:
         """The next order; after the last one, the first reversed, and so on."""
@@ -70,19 +113,32 @@ class RowMaker:
         self.order = orders[place % len(orders)]
         return self.order
 
-    def _keeps(self, record: Record) -> bool:
-        if not self.filter:
-            return True
-        known = self._words.get(record.ref)
-        if known is None or known[0] is not record:
-            known = self._words[record.ref] = record, haystack(record)
-        return self.filter.keeps(known[1])
+    def _sort(self, records: list[Record]) -> None:
+        """In order, sorted again only when a record or the order is another."""
+        by = self.order, self.reverse
+        if by == self._by and records == self._given:
+            return
+        self._by, self._given, self._words = by, records, None
+        self._sorted = sorted(records, key=self.view.orders[self.order], reverse=self.reverse)
+        if len(self._rows) > 2 * len(records) + 1000:
+            self._rows.clear()
+
+    def _haystacks(self) -> list[str]:
+        """What the filter looks through, for every sorted record; made again only for those that changed."""
+        if self._words is None:
+            before, known = self._known_words, {}
+            for record in self._sorted:
+                entry = before.get(record.ref)
+                known[record.ref] = entry if entry and entry[0] is record else (record, haystack(record)[:4096])
+            self._known_words = known
+            self._words = [known[record.ref][1] for record in self._sorted]
+        return self._words
 
     def _row(self, record: Record, look: Look) -> Row:
         extra = look.stats.get(record.ref) if look.stats else None
         known = self._rows.get(record.ref)
         if known is not None and known[0] is record and known[1] is extra:
             return known[2]
-        row = self.view.row(record, look)
+        row = Row(record.ref, LazyCells(self.view, record, look))
         self._rows[record.ref] = record, extra, row
         return row

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
+
+import msgspec
 
 from quarterdeck.widgets.cells import Column, Row
 from quarterdeck_lifecycle.kinds import Stats
@@ -68,11 +72,24 @@ def counted(records: Sequence[Record]) -> str:
 
 def haystack(record: Record) -> str:
     """What the filter looks through: every word of the record that the table may show."""
-    parts = [record.name, record.state, record.environment, record.note, record.ref.source, record.status.value]
-    for field in record.__struct_fields__[9:]:
+    words, others = _fields(type(record))
+    parts = [record.ref.source, *words(record)]
+    for field in others:
         value = getattr(record, field)
         if isinstance(value, str):
             parts.append(value)
         elif isinstance(value, tuple) and value and isinstance(value[0], str):
             parts.extend(value)
     return " ".join(parts)
+
+
+@cache
+def _fields(kind: type[Record]) -> tuple[Callable[[Record], tuple[str, ...]], tuple[str, ...]]:
+    """What reads the fields that are always words, and the names of those that may be."""
+    own = [field for field in msgspec.structs.fields(kind) if field.name not in _NOT_SHOWN]
+    words = [field.name for field in own if field.type is str]
+    others = [field.name for field in own if field.type not in (str, int, float, bool, int | None, float | None)]
+    return attrgetter("name", "state", "environment", "note", "status", *words), tuple(others)
+
+
+_NOT_SHOWN = frozenset(Record.__struct_fields__)

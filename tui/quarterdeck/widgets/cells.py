@@ -47,7 +47,7 @@ class Row(NamedTuple):
     """
 
     key: Hashable
-    cells: tuple[Cell, ...]
+    cells: Sequence[Cell]
     style: str = ""
 
 

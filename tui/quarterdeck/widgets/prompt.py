@@ -33,6 +33,7 @@ class PromptBar(Horizontal):
         super().__init__()
         self._word = ""
         self._names: list[str] = []
+        self._said = ("", "")
 
     def compose(self) -> ComposeResult:
         """Label, field, complaint."""
@@ -57,12 +58,18 @@ class PromptBar(Horizontal):
 
     def complain(self, problem: str) -> None:
         """Say what is wrong with what was typed."""
-        self.query_one("#prompt-problem", Static).update(Text(problem, style="bold yellow"))
+        self._say(problem, "bold yellow")
+
+    def _say(self, words: str, style: str) -> None:
+        """Beside the field; words that stand there already cost no new layout."""
+        if (words, style) != self._said:
+            self._said = words, style
+            self.query_one("#prompt-problem", Static).update(Text(words, style=style))
 
     def offer(self, word: str, names: list[str]) -> None:
         """Show what may continue `word`; Tab takes the first."""
         self._word, self._names = word, [name for name in names if name != word]
-        self.query_one("#prompt-problem", Static).update(Text(f" Tab: {'  '.join(self._names[:4])}", style="dim"))
+        self._say(f" Tab: {'  '.join(self._names[:4])}", "dim")
 
     def _take(self) -> None:
         field = self.query_one(PromptInput)
