@@ -11,7 +11,7 @@ import pytest
 from parts.mlflow_lab import Lab, practice, ref
 from quarterdeck_adapters.mlflow import MlflowSource
 from quarterdeck_config.redact import redact
-from quarterdeck_demo.faults import BlackHole, Status
+from quarterdeck_demo.faults import BlackHole, Reset, Status
 from quarterdeck_demo.mlflow import MlflowAuth
 from quarterdeck_lifecycle.actor import Actor
 from quarterdeck_lifecycle.errors import Forbidden, NotFound, QuarterdeckError, Refused, Unsupported
@@ -138,9 +138,10 @@ async def test_an_answer_that_is_lost_is_settled_by_the_read_back(tmp_path: Path
         await state.aclose(5)
 
 
-async def test_a_write_is_never_sent_twice(deck: Deck) -> None:
+@pytest.mark.parametrize("fault", [Status(code=503), Reset()])
+async def test_a_write_is_never_sent_twice(deck: Deck, fault: Status | Reset) -> None:
     preview = await deck.preview("set_alias", "2", "champion")
-    deck.lab.faults.add(Status(code=503), method="POST", path=ALIAS)
+    deck.lab.faults.add(fault, method="POST", path=ALIAS)
     assert (await deck.do(preview)).result == "FAILED"
     assert deck.written() == [f"POST /api/2.0/mlflow/{ALIAS}"]
 

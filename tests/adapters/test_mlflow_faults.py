@@ -232,3 +232,11 @@ async def test_nan_does_not_make_a_row_new_at_each_poll(lab: Lab) -> None:
     first = (await feed.once()).rows
     assert math.isnan(row_json(first[0])["metric"])
     assert (await feed.once()).rows[0] is first[0]
+
+
+async def test_a_read_on_a_connection_that_was_closed_meanwhile_is_asked_once_more(lab: Lab) -> None:
+    await filled(lab)
+    source = await lab.source()
+    lab.faults.add(Reset(), path="registered-models/search", count=1)
+    assert len(await rows(source, "model")) == 1
+    assert lab.asked("registered-models/search") == 2

@@ -6,10 +6,11 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from parts.mlflow_lab import Lab, practice
-from quarterdeck_adapters.base import Context
+from quarterdeck_adapters.base import Context, Published
 from quarterdeck_adapters.mlflow import MlflowSource, discover, discovery
 from quarterdeck_adapters.mlflow.api import Api
 from quarterdeck_config.schema import Config, SecretRef
@@ -44,6 +45,15 @@ def context(env: Mapping[str, str], asked: list[SecretRef] | None = None) -> Con
         return env[ref.env] if ref.env else "s3cret"
 
     return Context(secret=secret, env=env, config=Config(), project=".")
+
+
+async def test_a_port_that_an_mlflow_container_publishes_is_asked_and_no_other(locked: Lab) -> None:
+    address = locked.url.removeprefix("http://")
+    lead = Published(container="tracking", image="ghcr.io/mlflow/mlflow:v3", address=address)
+    other = Published(container="redis", image="redis:7", address="127.0.0.1:6379")
+    candidates = await discover(msgspec.structs.replace(context({}), published=(lead, other)))
+    assert [(c.source.url, c.answered) for c in candidates] == [(locked.url, True), (discovery.LOOPBACK, False)]
+    assert "container tracking publishes" in candidates[0].evidence
 
 
 def configured(lab: Lab, env: Mapping[str, str], asked: list[SecretRef] | None = None, **options: Any) -> MlflowSource:

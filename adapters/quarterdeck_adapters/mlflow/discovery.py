@@ -1,4 +1,4 @@
-"""Finding MLflow servers: MLFLOW_TRACKING_URI, and loopback 5000 where it answers as one. Passive.
+"""Finding MLflow servers: MLFLOW_TRACKING_URI, ports that MLflow containers publish, loopback 5000. Passive.
 
 Port 5000 is also the default of registries: the answer decides, never the port.
 """
@@ -21,18 +21,20 @@ DEADLINE_S = 2.0
 LOOPBACK = "http://127.0.0.1:5000"
 VERSION = re.compile(r"\d+\.\d+[A-Za-z0-9.+-]{0,40}")
 MOST_BYTES = 64 * 1024
+MOST_LEADS = 16
 
 
 async def discover(context: Context) -> Sequence[Candidate]:
-    """The servers that the user's settings name and that stand on loopback, each asked for two seconds at most."""
+    """The servers that the user's settings name and that stand on this machine, each asked for two seconds at most."""
     named = context.env.get("MLFLOW_TRACKING_URI", "").strip()
     asked = [tracking(named, context)] if named else []
-    if normal_url(without_user(named)) != normal_url(LOOPBACK):
-        asked.append(identify(LOOPBACK, context, name="mlflow", evidence="loopback port 5000"))
-    for lead in context.published:
-        if "mlflow" in lead.image.lower():
-            evidence = f"container {lead.container} publishes {lead.address}"
-            asked.append(identify(f"http://{lead.address}", context, name="mlflow", evidence=evidence))
+    taken = {normal_url(without_user(named))}
+    leads = [(f"http://{p.address}", f"container {p.container} publishes {p.address}") for p in context.published
+             if "mlflow" in p.image.lower()]  # fmt: skip
+    for address, evidence in [*leads[:MOST_LEADS], (LOOPBACK, "loopback port 5000")]:
+        if normal_url(address) not in taken:
+            taken.add(normal_url(address))
+            asked.append(identify(address, context, name="mlflow", evidence=evidence))
     return await asyncio.gather(*asked)
 
 
@@ -53,10 +55,7 @@ async def tracking(uri: str, context: Context) -> Candidate:
 
 
 async def identify(address: str, context: Context, *, name: str, evidence: str) -> Candidate:
-    """Ask an address whether it is an MLflow server: its version as plain text, and an answer in MLflow's words.
-
-    Also for addresses that others found, such as the published ports of running containers.
-    """
+    """Ask an address whether it is an MLflow server: its version as plain text, and an answer in MLflow's words."""
     source = SourceConfig(name=name, system="mlflow", url=address)
     if not is_loopback(urlsplit(address).hostname or "") and evidence != "MLFLOW_TRACKING_URI":
         return Candidate(source, evidence, None, "not on this machine, so it was not asked")
