@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from quarterdeck_lifecycle.errors import AuthFailed, Conflict, NotFound, Refused, Unsupported
+from quarterdeck_demo import faults
+from quarterdeck_lifecycle.errors import AuthFailed, Conflict, NotFound, Refused, Unavailable, Unsupported
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.ports import Outcome, Preview
 from quarterdeck_lifecycle.records import Ref
@@ -197,8 +198,9 @@ async def test_an_error_inside_the_200_of_a_pull_is_an_error(rig: Rig) -> None:
     pull = rig.source.actions["image.pull"]
     preview = await pull.preview(row.ref, {"reference": "127.0.0.1:5000/team/fraud-api:1"})
     assert preview.steps[0].call == "POST /images/create?fromImage=127.0.0.1:5000/team/fraud-api&tag=1"
-    rig.practice.docker.pull_failures["127.0.0.1:5000/team/fraud-api:1"] = "toomanyrequests: try later"
-    with permit("local"), pytest.raises(Exception, match=r"toomanyrequests|not found|manifest|127\.0\.0\.1"):
+    line = {"error": "toomanyrequests: try later", "errorDetail": {"message": "toomanyrequests: try later"}}
+    rig.practice.docker.faults.add(faults.Status(code=200, body=line), method="POST", path="/images/create")
+    with permit("local"), pytest.raises(Unavailable, match="toomanyrequests"):
         await pull.execute(preview)
     assert not (await pull.verify(preview)).verified
 
@@ -226,7 +228,6 @@ async def test_pull_from_a_real_registry(rig: Rig, registry: Any) -> None:
 
 def test_the_errors_of_a_pull_have_their_kind() -> None:
     from quarterdeck_adapters.docker.image_actions import pull_failure, split
-    from quarterdeck_lifecycle.errors import Unavailable
 
     assert isinstance(pull_failure("unauthorized: authentication required", source="", what=""), AuthFailed)
     assert isinstance(pull_failure("manifest for x:1 not found", source="", what=""), NotFound)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from quarterdeck_adapters.docker import describe
 from quarterdeck_lifecycle.errors import NotFound
 from quarterdeck_lifecycle.ports import Section
 from quarterdeck_lifecycle.records import Ref
@@ -50,6 +51,23 @@ async def test_a_container_with_all_its_tabs_and_no_secret(rig: Rig) -> None:
     assert len(sections["Processes"].table) > 1
     assert CANARY not in repr(list(sections.values()))
     assert '"Health"' in sections["JSON"].text
+
+
+def test_the_raw_answer_is_masked_wherever_a_secret_may_stand() -> None:
+    found = describe.masked(
+        {
+            "Args": ["--password", CANARY, f"--token={CANARY}"],
+            "Config": {
+                "Env": [f"API_KEY={CANARY}"],
+                "Cmd": ["run", f"secret={CANARY}"],
+                "Labels": {"db.password": CANARY},
+            },
+            "Options": [{"auth_token": CANARY, "size": 3}],
+        }
+    )
+    assert CANARY not in repr(found)
+    assert found["Options"][0]["size"] == 3
+    assert found["Config"]["Cmd"][0] == "run"
 
 
 async def test_an_image_a_volume_a_network(rig: Rig) -> None:

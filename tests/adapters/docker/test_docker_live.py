@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
+from quarterdeck_adapters.docker import mapping
 from quarterdeck_lifecycle.errors import NotFound, Unavailable, Unsupported
 from quarterdeck_lifecycle.ports import Acts, Describes, LogOptions, OpensShell, Samples, Source, TailsLogs, Watches
 from quarterdeck_lifecycle.records import Ref, Status
@@ -104,6 +105,22 @@ async def test_calm_containers_are_not_inspected(rig: Rig, monkeypatch: pytest.M
     await rig.source.list("container")
     assert [path for path in asked if path.endswith("/containers/json")] != []
     assert [path for path in asked if path.endswith("/json") and path.count("/") > 3] == []
+
+
+async def test_what_an_inspect_told_holds_until_the_next_trouble(rig: Rig) -> None:
+    rig.subject.run("bad", "exit 2")
+    rig.subject.until("bad", "exited")
+    changes = rig.source.watch("container")
+    async with aclosing(changes):  # type: ignore[type-var]
+        await next_word(changes)
+        first = await rig.row("bad")
+        assert await rig.row("bad") == first
+        rig.subject.raw("POST", "/containers/bad/start")
+        rig.subject.until("bad", "exited")
+        started = mapping.epoch(rig.subject.state("bad")["FinishedAt"])
+        await rig.row_when("bad", lambda row: row.updated_at > first.updated_at)
+        held = rig.source.inventory()._facts[first.ref.id][1]
+    assert held.finished_at == started
 
 
 async def test_the_stream_that_ends_is_said_and_can_be_had_again(rig: Rig) -> None:

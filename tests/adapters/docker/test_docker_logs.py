@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from quarterdeck_adapters.docker import tailing
-from quarterdeck_lifecycle.errors import NotFound, Unsupported
+from quarterdeck_adapters.docker import kin, tailing
+from quarterdeck_demo import faults
+from quarterdeck_lifecycle.errors import NotFound, Unavailable, Unsupported
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions
 from quarterdeck_lifecycle.records import Ref
 
@@ -150,6 +151,36 @@ async def test_it_goes_on_after_a_restart_of_the_engine(rig: Rig) -> None:
         total = rig.subject.output("service").decode().count("up\n")
         await heard.until(lambda h: len(h.texts) >= total)
     assert heard.texts == ["up"] * total
+
+
+@pytest.mark.parametrize("bare_rig", ["practice"], indirect=True)
+async def test_a_history_that_is_cut_in_the_middle_is_read_to_its_end(rig: Rig) -> None:
+    assert rig.practice is not None
+    rig.subject.run("talks", "; ".join(f"echo line {n}" for n in range(40)) + "; while true; do sleep 0.05; done")
+    rig.practice.docker.faults.add(faults.Truncate(framed=False), path="/logs", count=1)
+    batches = rig.source.logs(await refs(rig, "talks"), LogOptions())
+    async with aclosing(batches):  # type: ignore[type-var]
+        heard = await Heard(batches).until(lambda h: len(h.lines) >= 40)
+    assert heard.numbers() == list(range(40))
+    rig.practice.docker.faults.add(faults.Truncate(framed=False), path="/logs", count=1)
+    with pytest.raises(Unavailable, match="in the middle"):
+        await everything(rig, ["talks"])
+
+
+def test_who_took_whose_place() -> None:
+    def entry(id: str, name: str, created: int, state: str = "running", service: str = "") -> dict[str, Any]:
+        labels = {"com.docker.compose.project": "p", "com.docker.compose.service": service} if service else {}
+        return {"Id": id, "Names": [f"/{name}"], "Created": created, "State": state, "Labels": labels}
+
+    old, new = entry("1", "api", 10, "exited"), entry("2", "api", 20)
+    assert kin.successor([old, new, entry("3", "other", 30)], old) == new
+    assert kin.successor([old, entry("2", "api", 20, "created")], old) is None
+    assert kin.successor([old, entry("2", "api", 5)], old) is None
+    by_role, next_role = entry("1", "p-api-1", 10, "exited", "api"), entry("2", "p_api_2", 20, service="api")
+    assert kin.successor([by_role, next_role, entry("3", "db", 30, service="db")], by_role) == next_role
+    renamed = entry("4", "0123456789ab_api", 15, "exited")
+    assert kin.predecessor([old, new, renamed, entry("5", "apis", 16)], new) == renamed
+    assert kin.predecessor([new, entry("5", "worker", 1)], new) is None
 
 
 async def test_the_container_that_takes_its_place_goes_on(rig: Rig) -> None:
