@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -56,7 +59,7 @@ async def test_a_container_without_a_shell_and_one_that_is_gone(rig: Rig, open_p
     assert "No such container" in pty.screen().replace("\n", "")
 
 
-def test_the_session_names_the_container_and_keeps_the_address_out_of_the_arguments() -> None:
+async def test_the_session_names_the_container_and_keeps_the_address_out_of_the_arguments() -> None:
     source = make_source("ssh://ops:secret@edge-7")
     ref = Ref("local", "container", "abc")
     session = source.shell(ref)
@@ -65,12 +68,13 @@ def test_the_session_names_the_container_and_keeps_the_address_out_of_the_argume
     assert "edge-7" not in " ".join(session.argv)
     with pytest.raises(Unsupported):
         source.shell(Ref("local", "image", "abc"))
+    control = source.engine().endpoint.control
+    assert stat.S_IMODE(os.stat(control).st_mode) == 0o700
+    await source.close()
+    assert not os.path.exists(control)
 
 
 def test_without_a_terminal_it_refuses() -> None:
-    import os
-    import subprocess
-
     session = make_source("unix:///none").shell(Ref("local", "container", "abc"))
     done = subprocess.run(
         session.argv, env={**os.environ, **session.env}, stdin=subprocess.DEVNULL, capture_output=True, check=False
