@@ -15,6 +15,7 @@ import msgspec
 
 from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Refused, Timeout, Unsupported
 from quarterdeck_lifecycle.hub import Hub
+from quarterdeck_lifecycle.kinds import PullRequest, Repository
 from quarterdeck_lifecycle.ledger import Entry, Ledger, Phase, op_id
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.policy import Confirm, Place, Policy
@@ -72,6 +73,22 @@ class Operator:
         source = self.hub.sources.get(ref.source)
         return Place(ref.source, (record.environment if record else "") or (source.environment if source else ""))
 
+    def delegate(self, verb: Verb, ref: Ref, args: Mapping[str, str]) -> tuple[Verb, Ref, dict[str, str]]:
+        """A verb that another system carries out: a pull request is checked out by the working copy here.
+
+        Any other verb is answered as it is. Raises Unsupported when nobody here can.
+        """
+        if verb.id != "pull_request.checkout":
+            return verb, ref, dict(args)
+        pull = self.hub.find(ref)
+        checkout = self.registry.get("repository.checkout_pull_request")
+        if isinstance(pull, PullRequest) and checkout is not None:
+            for row in self.hub.records():
+                if isinstance(row, Repository) and row.link("repository").endswith(f"/{pull.repository}"):
+                    return checkout, row.ref, {"number": str(pull.number)}
+        name = pull.repository if isinstance(pull, PullRequest) else ref.id
+        raise Unsupported(f"no working copy of {name} is known here", mend="name one under repositories:")
+
     def action(self, verb: Verb, ref: Ref) -> Action:
         """The source's action for a verb. Raises NotFound, Unsupported."""
         source = self.hub.sources.get(ref.source)
@@ -84,9 +101,12 @@ class Operator:
     def why_not(self, verb: Verb, ref: Ref, record: Record | None) -> str | None:
         """The reason a verb is greyed on a row, or None when it may be tried."""
         try:
-            action = self.action(verb, ref)
+            verb, target, _ = self.delegate(verb, ref, {})
+            action = self.action(verb, target)
         except QuarterdeckError as error:
             return error.what
+        if target != ref:
+            ref, record = target, self.hub.find(target)
         access = self.policy.access(self.place(ref, record))
         if not access.open:
             return access.why
@@ -101,6 +121,7 @@ class Operator:
     async def preview(self, verb: Verb, ref: Ref, args: Mapping[str, str]) -> Preview:
         """What the verb would send. A refusal or a failure to read is in the ledger too."""
         try:
+            verb, ref, args = self.delegate(verb, ref, args)
             action = self.action(verb, ref)
             for argument in verb.args:
                 if argument.required and not args.get(argument.name):

@@ -86,7 +86,7 @@ def open_state(folder: Path) -> sqlite3.Connection:
         ) from error
     connection = None
     try:
-        connection = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         _migrate(connection, path)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError, Refused
+from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError, Refused, Unsupported
 from quarterdeck_lifecycle.hub import Hub
+from quarterdeck_lifecycle.kinds import PullRequest, Repository
 from quarterdeck_lifecycle.ledger import Actor, Ledger
 from quarterdeck_lifecycle.operate import Operator
 from quarterdeck_lifecycle.permit import permit, require
 from quarterdeck_lifecycle.policy import Place, Policy, looks_live
-from quarterdeck_lifecycle.records import Ref, Status
+from quarterdeck_lifecycle.records import Link, Ref, Status
 from quarterdeck_lifecycle.state import StateDB
 from quarterdeck_lifecycle.verbs import Registry, Risk, Verb, VerbKind, built_in
 from scripted import Scripted, container
@@ -187,3 +188,20 @@ def test_a_window_opens_one_environment_of_a_source_and_no_other() -> None:
     policy.open_for(gold, "INC-1")
     assert policy.access(gold).open
     assert not policy.access(Place("other", "gold")).open
+
+
+async def test_a_pull_request_is_checked_out_by_the_working_copy_of_its_repository(bench: Bench) -> None:
+    pull = PullRequest(ref=Ref("gh", "pull_request", "7"), name="#7", number=7, repository="acme/x", title="t")
+    link = Link(kind="repository", value="github.com/acme/x", evidence="remote origin")
+    copy = Repository(ref=Ref("git", "repository", "/src/x"), name="x", path="/src/x", links=(link,))
+    verb = bench.registry.get("pull_request.checkout")
+    assert verb is not None
+    bench.hub.add(Scripted("gh", [pull], kind="pull_request"))
+    await bench.hub.once(1)
+    with pytest.raises(Unsupported, match="no working copy of acme/x"):
+        bench.operator.delegate(verb, pull.ref, {})
+    assert "no working copy" in (bench.operator.why_not(verb, pull.ref, pull) or "")
+    bench.hub.add(Scripted("git", [copy], kind="repository"))
+    await bench.hub.once(1)
+    found, ref, args = bench.operator.delegate(verb, pull.ref, {})
+    assert (found.id, ref, args) == ("repository.checkout_pull_request", copy.ref, {"number": "7"})

@@ -24,6 +24,9 @@ def _arg(
     return Argument(name=name, prompt=prompt, default=default, choices=choices, required=required, ask=ask)
 
 
+_FORCE = _arg("force", "true also removes one that runs", required=False, ask=False)
+_ALL = _arg("all", "true also removes tagged ones that nothing uses", required=False, ask=False)
+
 REPOSITORY = (
     _does("repository.fetch", "F", "fetch", H, help="git fetch --prune of the upstream's remote", bulk=True),
     _does("repository.pull", "F", "pull --ff-only", D, help="fast-forward only; refuses to merge"),
@@ -40,11 +43,11 @@ CONTAINER = (
     _does("container.kill", "X", "kill", D, _arg("signal", "signal", "KILL", ask=False), bulk=True),
     _does("container.pause", "", "pause", D),
     _does("container.unpause", "", "unpause", H),
-    _does("container.remove", "K", "remove", X, help="never its named volumes", bulk=True),
-    _does("image.pull", "F", "pull", H),
+    _does("container.remove", "K", "remove", X, _FORCE, help="never its volumes", bulk=True),
+    _does("image.pull", "F", "pull", H, _arg("reference", "image to pull", required=False, ask=False)),
     _does("image.remove", "K", "remove", X, bulk=True),
     _does("container.prune", "", "prune stopped containers", X, on="source"),
-    _does("image.prune", "", "prune unused images", X, on="source"),
+    _does("image.prune", "", "prune unused images", X, _ALL, on="source"),
     _does("volume.prune", "", "prune anonymous volumes", X, on="source", help="named volumes are kept"),
     _does("network.prune", "", "prune unused networks", X, on="source"),
     _does("project.up", "", "compose up", D),
