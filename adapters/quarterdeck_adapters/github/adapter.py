@@ -78,21 +78,13 @@ class GithubSource:
 
         return await probing.probe(self)
 
-    async def list(self, kind: str) -> Listing:
-        """The newest runs, or the open pull requests, of every repository. Raises QuarterdeckError."""
-        if kind not in self.kinds:
-            raise Unsupported(f"no {kind} on GitHub", source=self.name)
-        with counting() as spent:
-            try:
-                return await (self.runs if kind == "run" else self.pulls).listing(self.notes)
-            finally:
-                # A quiet refresh costs nothing; the next one may not be, so the cost falls slowly.
-                self._costs[kind] = max(float(len(spent)), self._costs.get(kind, 0.0) * 0.8)
-
     def interval(self, kind: str, rows: Sequence[Record]) -> float:
         """Seconds to the next poll: quick while something runs, and within the share of the rate limit."""
         pause = self._config.interval or pacing.wanted(kind, rows, self.api.server_now)
-        return pacing.stretched(pause, self._costs, self.api.budget, self._config.rate_share, self.api.server_now)
+        return pacing.stretched(
+            pause, self._costs, self.api.budget, self.api.server_now,
+            spent=self.api.spent, share=self._config.rate_share,
+        )  # fmt: skip
 
     async def children(self, ref: Ref, page: str = "") -> tuple[Listing, str]:
         """The jobs of a run, or the checks of a pull request; what failed comes first. Raises QuarterdeckError."""
@@ -141,6 +133,25 @@ class GithubSource:
             )  # fmt: skip
             self._actions = {action.verb: action for action in made}
         return self._actions
+
+    async def list(self, kind: str) -> Listing:
+        """The newest runs, or the open pull requests, of every repository. Raises QuarterdeckError."""
+        if kind not in self.kinds:
+            raise Unsupported(f"no {kind} on GitHub", source=self.name)
+        if not self.slugs:
+            raise Unsupported(
+                "no repository to look at", source=self.name, why="; ".join(self.notes) or "this source names none",
+                mend="add repos: [owner/name] to it",
+            )  # fmt: skip
+        thrifty = self.api.thrifty(self._config.rate_share)
+        scant = thrifty and self.api.credential.configured
+        notes = ["our share of the rate limit is nearly spent: jobs and checks may be older"] if scant else []
+        with counting() as spent:
+            try:
+                return await (self.runs if kind == "run" else self.pulls).listing(notes, thrifty=thrifty)
+            finally:
+                # A quiet refresh costs nothing; the next one may not be, so the cost falls slowly.
+                self._costs[kind] = max(float(len(spent)), self._costs.get(kind, 0.0) * 0.8)
 
     async def close(self) -> None:
         """Let go of every connection."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.credential import Credential
 from quarterdeck_adapters.github.faults import not_json, server_time, translated
+from quarterdeck_adapters.github.pacing import allowance
 from quarterdeck_adapters.github.places import api_address
 from quarterdeck_adapters.github.values import Json, known
 from quarterdeck_adapters.http import Answer, HttpClient
@@ -30,9 +31,13 @@ DEADLINE_S = 10.0
 AT_ONCE = 6
 ANY = range(400, 600)
 KEPT = 64
+KEPT_KEYS = 5000
+SAME_WINDOW_S = 60.0
+SCANT = 30.0
+"""Requests left of our share below which details are left out."""
 MOST_PAGES = 10
 T = TypeVar("T")
-_spent: ContextVar[list[str] | None] = ContextVar("github_spent", default=None)
+_again: ContextVar[list[str] | None] = ContextVar("github_again", default=None)
 
 
 async def together(work: Iterable[Awaitable[T]]) -> list[T | BaseException]:
@@ -48,13 +53,16 @@ async def together(work: Iterable[Awaitable[T]]) -> list[T | BaseException]:
 
 @contextmanager
 def counting() -> Iterator[list[str]]:
-    """The charged requests that are sent inside this block, by this task and those it starts."""
+    """Requests inside this block, by this task and those it starts, that are charged each time they are sent.
+
+    What is asked for the first time is not among them: most of that is asked once.
+    """
     found: list[str] = []
-    token = _spent.set(found)
+    token = _again.set(found)
     try:
         yield found
     finally:
-        _spent.reset(token)
+        _again.reset(token)
 
 
 class Api:
@@ -73,11 +81,20 @@ class Api:
         self._closed_until = 0.0
         self._why = ""
         self._decoded: OrderedDict[str, tuple[Answer, Any]] = OrderedDict()
+        self._asked: OrderedDict[str, None] = OrderedDict()
+        self._window = 0.0
+        self.spent = 0
+        """Requests of ours that this window of the limit was charged with."""
 
     @property
     def budget(self) -> Budget | None:
         """What is left of the hour's limit, as the last answer said."""
         return self.http.budget
+
+    def thrifty(self, share: float | None) -> bool:
+        """Whether only what is needed most may be asked: nobody is signed in, or our share is nearly spent."""
+        budget = self.budget
+        return not self.credential.configured or (budget is not None and allowance(budget, self.spent, share) < SCANT)
 
     @property
     def server_now(self) -> float:
@@ -104,13 +121,23 @@ class Api:
             self.credential.forget()
         raise error
 
-    def _charge(self, what: str, answer: Answer, known_before: Answer | None) -> None:
-        # A 304 is free for a caller that is signed in; the client then answers with what it had.
-        if answer is known_before and self.credential.configured:
+    def _charge(self, key: str, answer: Answer, known_before: Answer | None) -> None:
+        """Count a request. A 304 is free for a caller that is signed in; the client answers with what it had then."""
+        signed_in = self.credential.configured
+        first = key not in self._asked
+        self._asked[key] = None
+        self._asked.move_to_end(key)
+        while len(self._asked) > KEPT_KEYS:
+            self._asked.popitem(last=False)
+        budget = self.http.budget
+        if budget is not None and abs(budget.reset_at - self._window) > SAME_WINDOW_S:
+            self._window, self.spent = budget.reset_at, 0
+        if answer is known_before and signed_in:
             return
-        spent = _spent.get()
-        if spent is not None:
-            spent.append(what)
+        self.spent += 1
+        again = _again.get()
+        if again is not None and (not first or not signed_in):
+            again.append(key)
 
     async def answer(
         self, path: str, params: Mapping[str, Any] | None = None, *, etag: bool = False, ok: Iterable[int] = ()
@@ -121,7 +148,7 @@ class Api:
         key = f"{path}?{sorted((params or {}).items())}"
         before = self._decoded.get(key) if etag else None
         answer = await self.http.get(path, params=params, headers=ACCEPT, ok=ANY, etag=etag)
-        self._charge(what, answer, before[0] if before else None)
+        self._charge(key, answer, before[0] if before else None)
         return self._judged(answer, what, ok)
 
     async def get(self, path: str, params: Mapping[str, Any] | None = None, *, etag: bool = False) -> Any:

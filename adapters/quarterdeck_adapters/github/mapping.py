@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from quarterdeck_adapters.github.values import Json, epoch, login, rows, section, shown, text, whole
 from quarterdeck_lifecycle.kinds import Job, Run
@@ -52,9 +53,13 @@ class Home(NamedTuple):
         """The ref of a thing in this repository."""
         return Ref(self.source, kind, "/".join((self.slug, *map(str, parts))))
 
-    def link(self) -> Link:
-        """The repository, as the remotes of its clones name it."""
-        return Link(kind="repository", value=f"{self.host}/{self.slug}", evidence="the API's path")
+    def link(self, page: str) -> Link:
+        """The repository, as the remotes of its clones name it; `page` is the thing's own on the web."""
+        try:
+            host = urlsplit(page).hostname or self.host
+        except ValueError:
+            host = self.host
+        return Link(kind="repository", value=f"{host}/{self.slug}", evidence="html_url")
 
 
 def word(payload: Json) -> str:
@@ -107,7 +112,7 @@ def run_record(payload: Json, home: Home, *, spot: Spot = Spot(), median_s: floa
     number = text(payload.get("run_number"))
     workflow = text(payload.get("name")) or text(payload.get("path")).rpartition("/")[2]
     head, branch = text(payload.get("head_sha")), text(payload.get("head_branch"))
-    links = [home.link()]
+    links = [home.link(text(payload.get("html_url")))]
     if head:
         links.append(Link(kind="commit", value=head, evidence="head_sha of the run"))
     if branch:

@@ -27,22 +27,32 @@ def wanted(kind: str, rows: Sequence[Record], now: float) -> float:
     return LATELY_S if now - newest < FRESH_S else REST_S
 
 
+def allowance(budget: Budget, spent: int, share: float | None) -> float:
+    """Requests that may still be sent in this window: our share of what was left, less what we `spent` of it."""
+    return max(0.0, (budget.remaining + spent) * (SHARE if share is None else share) - spent)
+
+
 def stretched(
-    pause: float, costs: Mapping[str, float], budget: Budget | None, share: float | None, server_now: float
+    pause: float,
+    costs: Mapping[str, float],
+    budget: Budget | None,
+    server_now: float,
+    *,
+    spent: int = 0,
+    share: float | None = None,
 ) -> float:
     """`pause` in seconds, made longer where refreshing all kinds at this pace would spend more than our share.
 
-    `costs` are charged requests of one refresh of each kind; `share` is the part of what is left that may be spent
-    until the window ends (None: a quarter); `server_now` is epoch seconds by the server's clock. A window that the
-    clocks cannot make sense of counts as at most an hour.
+    `costs` are the requests that one refresh of each kind is charged again and again; `spent` were charged in this
+    window; `share` is the part of what is left that may be spent until it ends (None: a quarter); `server_now` is
+    epoch seconds by the server's clock. A window that the clocks cannot make sense of counts as at most an hour.
     """
-    cost = sum(costs.values())
-    if budget is None or cost <= 0:
+    if budget is None:
         return pause
     window = min(budget.reset_at - server_now, HOUR_S)
+    cost, allowed = sum(costs.values()), allowance(budget, spent, share)
     if window <= 0:
         return pause
-    allowed = budget.remaining * (SHARE if share is None else share)
-    if allowed < cost:
+    if allowed < max(cost, 1.0):
         return max(pause, window)
     return max(pause, cost * window / allowed)

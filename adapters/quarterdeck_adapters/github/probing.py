@@ -57,7 +57,7 @@ def scopes_of(header: str | None) -> list[str] | None:
 def remarks(scopes: Sequence[str] | None, *, signed_in: bool) -> list[str]:
     """What is too much, and what is missing, in a token's scopes."""
     if not signed_in:
-        return ["no token: 60 requests an hour for this whole address, and no private repository"]
+        return ["no token: 60 requests an hour for this address, no private repository, no jobs, checks or reviews"]
     if scopes is None:
         return []
     found = []

@@ -115,7 +115,7 @@ def pull_record(pull: Json, home: Home, facts: PullFacts, viewer: str) -> PullRe
         url=text(pull.get("html_url")),
         note=note,
         links=(
-            home.link(),
+            home.link(text(pull.get("html_url"))),
             Link(kind="commit", value=sha, evidence="head of the pull request"),
             Link(kind="branch", value=text(head.get("ref")), evidence="head of the pull request"),
             Link(kind="pull_request", value=str(number), evidence="its number"),

@@ -15,7 +15,7 @@ from quarterdeck_adapters.github.api import Api, together
 from quarterdeck_adapters.github.mapping import Home, trouble_order
 from quarterdeck_adapters.github.places import Place
 from quarterdeck_adapters.github.pull_mapping import PullFacts
-from quarterdeck_adapters.github.repositories import ask_each, need
+from quarterdeck_adapters.github.repositories import ask_each
 from quarterdeck_adapters.github.values import Json, epoch, rows, section, text, whole
 from quarterdeck_lifecycle.errors import Forbidden, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, PullRequest
@@ -71,13 +71,12 @@ class Pulls:
         """As `viewer`, without asking."""
         return self._viewer or ""
 
-    async def listing(self, notes: Sequence[str] = ()) -> Listing:
-        """The open pull requests of each repository. One that fails keeps the rows it had."""
-        need(self.slugs, self.api.source)
+    async def listing(self, notes: Sequence[str] = (), *, thrifty: bool = False) -> Listing:
+        """The open pull requests of each repository; with `thrifty` nothing more. One that fails keeps its rows."""
         answers = await ask_each(self.slugs, self._open)
         viewer = await self.viewer()
         pulls = [(slug, number, pull) for slug, (found, _) in answers.good.items() for number, pull in found.items()]
-        trouble = await self._look(pulls)
+        trouble = await self._look([] if thrifty else pulls)
         for slug, (found, _) in answers.good.items():
             home = self.home(slug)
             self._last[slug] = [

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from quarterdeck_adapters.github.api import together
-from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, RateLimited, Unsupported
+from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, RateLimited
 
 T = TypeVar("T")
 
@@ -41,12 +41,3 @@ async def ask_each(slugs: Sequence[str], ask: Callable[[str], Awaitable[T]]) -> 
     if bad and not good:
         raise next(iter(bad.values()))
     return Answers(good, bad)
-
-
-def need(slugs: Sequence[str], source: str) -> None:
-    """Raise Unsupported when the source names no repository."""
-    if not slugs:
-        raise Unsupported(
-            "no repository to look at", source=source, why="this source names none",
-            mend="add repos: [owner/name] to it",
-        )  # fmt: skip

@@ -10,7 +10,7 @@ from quarterdeck_adapters.github import mapping
 from quarterdeck_adapters.github.api import Api, together
 from quarterdeck_adapters.github.mapping import Home, Spot
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.repositories import ask_each, need
+from quarterdeck_adapters.github.repositories import ask_each
 from quarterdeck_adapters.github.values import Json, epoch, known, rows, text, whole
 from quarterdeck_lifecycle.errors import Malformed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, Run
@@ -36,12 +36,11 @@ class Runs:
         self._last: dict[str, list[Run]] = {}
         self._made: dict[str, tuple[Any, dict[int, Spot], list[Run]]] = {}
 
-    async def listing(self, notes: Sequence[str] = ()) -> Listing:
-        """The newest 50 runs of each repository. A repository that fails keeps the rows it had."""
-        need(self.slugs, self.api.source)
+    async def listing(self, notes: Sequence[str] = (), *, thrifty: bool = False) -> Listing:
+        """The newest 50 runs of each repository; with `thrifty` nothing more. One that fails keeps the rows it had."""
         answers = await ask_each(self.slugs, self._newest)
         payloads = {slug: known(body, "workflow_runs") for slug, body in answers.good.items()}
-        spots, trouble = await self._look(payloads)
+        spots, trouble = await self._look({} if thrifty else payloads)
         self.moving_heads = {
             text(run.get("head_sha")) for runs in payloads.values() for run in runs.values() if mapping.in_flight(run)
         }
