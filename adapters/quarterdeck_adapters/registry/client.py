@@ -5,7 +5,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
@@ -17,7 +17,7 @@ from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.http import Answer, HttpClient, failure
 from quarterdeck_adapters.registry.auth import Authorizer, read_challenge
 from quarterdeck_adapters.registry.reference import digest_of, is_digest
-from quarterdeck_lifecycle.errors import AuthFailed, Malformed, NotFound, QuarterdeckError
+from quarterdeck_lifecycle.errors import AuthFailed, Malformed, NotFound, QuarterdeckError, Timeout, Unavailable
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -210,6 +210,20 @@ class RegistryClient:
     async def close(self) -> None:
         """Close every connection."""
         await self.http.close()
+
+
+async def settled(write: Awaitable[None]) -> str:
+    """What went wrong with the answer to a write, in words; empty when nothing did.
+
+    It may have taken effect all the same, so that reading back says how it ended. Raises every other error.
+    """
+    try:
+        await write
+    except Timeout:
+        raise
+    except Unavailable as error:
+        return f"the answer was lost: {error.short}"
+    return ""
 
 
 def pull(repository: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from quarterdeck_adapters.registry.client import Head, Manifest
+from quarterdeck_adapters.registry.client import Head, Manifest, settled
 from quarterdeck_adapters.registry.content import child, children, entries, is_index, parse, section
 from quarterdeck_adapters.registry.reference import is_digest, target_of
 from quarterdeck_lifecycle.errors import Conflict, NotFound, Unsupported
@@ -139,7 +139,10 @@ class CopyTag:
         return Plan(manifests=(*inner, top), blobs=tuple(blobs))
 
     async def execute(self, preview: Preview) -> str:
-        """Link the blobs, then put the manifests. Raises Conflict when a tag moved since the preview."""
+        """Link the blobs, then put the manifests. Raises Conflict when a tag moved since the preview.
+
+        A blob that is linked and then not used is for the registry's garbage collection.
+        """
         route: Route = preview.token
         client = self.source.client
         await self._unmoved(preview)
@@ -155,8 +158,7 @@ class CopyTag:
             await client.put(route.repository, manifest.digest, manifest)
         if plan.blobs:
             await self._unmoved(preview)
-        await client.put(route.repository, route.tag, plan.manifests[-1])
-        return f"put {route.digest[:19]}"
+        return await settled(client.put(route.repository, route.tag, plan.manifests[-1])) or f"put {route.digest[:19]}"
 
     async def _unmoved(self, preview: Preview) -> None:
         now = await self._route(preview.ref, preview.args)

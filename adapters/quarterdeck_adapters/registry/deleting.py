@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from quarterdeck_adapters.registry.client import INDEXES, Head
+from quarterdeck_adapters.registry.client import INDEXES, Head, settled
 from quarterdeck_adapters.registry.inventory import each
 from quarterdeck_adapters.registry.reference import is_tag, newest_first
 from quarterdeck_lifecycle.errors import Conflict, NotFound, QuarterdeckError, Unsupported
@@ -99,13 +99,19 @@ class DeleteTag:
                 why=f"{preview.ref.id} moved, or other tags are on its digest now: {', '.join(tags)}",
                 mend="look again, then decide anew",
             )  # fmt: skip
-        status = await self.source.client.delete(repository, digest)
+        status = 0
+
+        async def send() -> None:
+            nonlocal status
+            status = await self.source.client.delete(repository, digest)
+
+        lost = await settled(send())
         if status == 405:
             self.source.deletes_refused = DISABLED
             raise Unsupported("the delete was refused", source=self.source.name, why=DISABLED, mend=MEND)
         if status == 404:
             raise NotFound(f"{repository}@{digest[:19]} is gone already", source=self.source.name)
-        return f"deleted {digest[:19]}"
+        return lost or f"deleted {digest[:19]}"
 
     async def verify(self, preview: Preview) -> Outcome:
         """Neither the digest nor any of its tags is there."""

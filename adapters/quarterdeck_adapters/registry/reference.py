@@ -14,6 +14,7 @@ _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::\d{1,5})?|\[[0-9A-Fa-f:]+\](?::\d{1,5})?")
 _NUMBERS = re.compile(r"(\d+)")
 MOST_NAME = 255
 
@@ -66,7 +67,7 @@ def target_of(text: str, host: str, repository: str, source: str) -> tuple[str, 
     text = text.strip()
     rest = text
     first, slash, more = text.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
+    if slash and _HOST.fullmatch(first) and ("." in first or ":" in first or first == "localhost"):
         if first != host:
             raise Unsupported(
                 f"no copy to {first}", source=source,
