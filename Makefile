@@ -40,10 +40,10 @@ imports: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)  ## print the budgets: value, reference, ratio, budget
-	$(BIN)/python -m tests.bench $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
 
 soak: $(STAMP)  ## make soak HOURS=8: memory over a long run
-	$(BIN)/python -m tests.bench.soak --hours $(or $(HOURS),8)
+	PYTHONPATH=tests $(BIN)/python -m bench.soak --hours $(or $(HOURS),8)
 
 real: $(STAMP)  ## bring the real servers that the tests run against (asks before sudo, starts nothing)
 	@PYTHON=$(PYTHON) bash tests/real/install.sh

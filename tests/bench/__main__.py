@@ -5,18 +5,24 @@ from __future__ import annotations
 import sys
 import time
 import traceback
-from pathlib import Path
 
 import click
 
-from bench import quiet, rows
+from bench import containers, logs, memory, quiet, rows, startup
 from bench.report import HEAD, Bench, Run, Settings, shown
+from bench.tap import KEPT
 
-ROOT = Path(__file__).resolve().parents[2]
 BENCHES = (
+    Bench("first-paint", startup.first_paint),
+    Bench("imports", startup.imports),
     Bench("idle", quiet.idle),
     Bench("changes", quiet.changes),
     Bench("rows", rows.rows),
+    Bench("flood", logs.flood),
+    Bench("line", logs.huge),
+    Bench("containers", containers.events),
+    Bench("memory", memory.resident),
+    Bench("growth", memory.growth),
 )
 
 
@@ -45,7 +51,7 @@ def main(only: tuple[str, ...], quick: bool, full: bool) -> None:
             click.echo(shown(line))
     missed = [line.name for line in run.lines if line.ok is False]
     seconds = sum(run.took.values())
-    click.echo(f"\n{len(run.lines)} values in {seconds:.0f} s, {len(missed)} missed; {run.write(ROOT / '.bench')}")
+    click.echo(f"\n{len(run.lines)} values in {seconds:.0f} s, {len(missed)} missed; {run.write(KEPT)}")
     sys.exit(1 if missed or run.failed else 0)
 
 

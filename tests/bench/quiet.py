@@ -9,21 +9,21 @@ import time
 from collections.abc import Sequence
 
 from bench.report import Line, Settings
-from bench.tap import Tap, subject
+from bench.tap import Tap, bare, subject
 
 
 def idle(settings: Settings) -> Sequence[Line]:
     """Bytes and CPU of a deck with five panes of constant rows, beside a bare app in the same seconds."""
     seconds = settings.seconds(30)
-    with subject("idle") as deck, subject("bare") as bare:
+    with subject("idle") as deck, bare() as app:
         deck.seen("box-00000: running")
-        bare.seen("bare-app-painted")
+        app.seen("bare-app-painted")
         deck.quiet(2.0)
         time.sleep(3)
-        before = [(tap.count, tap.cpu()) for tap in (deck, bare)]
+        before = [(tap.count, tap.cpu()) for tap in (deck, app)]
         time.sleep(seconds)
         (sent, used), (bare_sent, bare_used) = (
-            (tap.count - count, tap.cpu() - cpu) for tap, (count, cpu) in zip((deck, bare), before, strict=True)
+            (tap.count - count, tap.cpu() - cpu) for tap, (count, cpu) in zip((deck, app), before, strict=True)
         )
     percent, bare_percent = 100 * used / seconds, 100 * bare_used / seconds
     note = f"five panes, 412 rows polled every 5 s, over {seconds:g} s"

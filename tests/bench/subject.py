@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
 from bench import sources
-
-
-def bare() -> None:
-    """The reference: a Textual app with one line."""
-    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
-    from textual.app import App, ComposeResult
-    from textual.widgets import Static
-
-    class Bare(App[None]):
-        ENABLE_COMMAND_PALETTE = False
-
-        def compose(self) -> ComposeResult:
-            yield Static("bare-app-painted")
-
-    Bare().run()
+from bench.floods import Flood, HugeLine
+from quarterdeck_lifecycle.ports import Source
 
 
 def deck(given: Sequence[sources.Constant]) -> None:
@@ -43,11 +29,38 @@ def five(but: sources.Constant | None = None, count: int = 100) -> list[sources.
     return [but if but is not None and but.name == one.name else one for one in made]
 
 
+def engine(url: str) -> None:
+    """The real deck on one Docker engine."""
+    from quarterdeck.boot import Boot
+    from quarterdeck.commands.deck import open_deck
+    from quarterdeck_config.load import Loaded
+    from quarterdeck_config.schema import Config
+    from quarterdeck_config.schema import Source as SourceConfig
+
+    config = Config(sources=[SourceConfig(name="engine", system="docker", url=url)])
+    sys.exit(open_deck(boot=Boot(loaded=Loaded(config), discovery=False, title="bench")))
+
+
+def growth(pace: float) -> None:
+    """The practice world, asked `pace` times as often as it should be."""
+    from quarterdeck.commands.deck import open_deck
+    from quarterdeck.commands.demo import practice_world
+
+    with practice_world(1) as (boot, _):
+        add = boot.hub.add
+
+        def hurried(source: Source) -> None:
+            add(source)
+            boot.hub.pace(1 / pace)
+
+        boot.hub.add = hurried  # type: ignore[method-assign]
+        code = open_deck(boot=boot)
+    sys.exit(code)
+
+
 def main(name: str, arguments: Sequence[str]) -> None:
     """Run one."""
-    if name == "bare":
-        bare()
-    elif name == "idle":
+    if name == "idle":
         deck(five())
     elif name == "row":
         deck(five(sources.changing_row()))
@@ -58,6 +71,14 @@ def main(name: str, arguments: Sequence[str]) -> None:
     elif name == "rows":
         big = sources.Constant("container", int(arguments[0]), every=3600.0)
         deck(five(big))
+    elif name == "flood":
+        deck(five(Flood(int(arguments[0]), float(arguments[1]))))
+    elif name == "line":
+        deck(five(HugeLine()))
+    elif name == "engine":
+        engine(arguments[0])
+    elif name == "growth":
+        growth(float(arguments[0]))
     else:
         raise SystemExit(f"no subject {name}")
 

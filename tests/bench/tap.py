@@ -17,6 +17,9 @@ from parts.pty import Pty
 TESTS = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 SIZE = (160, 45)
+KEPT = TESTS.parent / ".bench"
+COMPILED = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(KEPT / "pycache")}
+"""Byte code is kept, as on an operator's machine, whatever the environment of this run says."""
 QUIET_S = 0.3
 """So long without a byte, and a frame is whole."""
 
@@ -28,7 +31,7 @@ class Tap(Pty):
         self, command: Sequence[str], size: tuple[int, int] = SIZE, env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(command, *size, env={"PYTHONPATH": str(TESTS), **(env or {})}, cwd=cwd)
+        super().__init__(command, *size, env={"PYTHONPATH": str(TESTS), **COMPILED, **(env or {})}, cwd=cwd)
         self.started = 0.0
         self._times: list[float] = []
         self._ends: list[int] = []
@@ -95,6 +98,11 @@ def subject(name: str, *arguments: object, size: tuple[int, int] = SIZE, out: Pa
     """One of the programs of `bench.subject` on a terminal; `out` is where it writes what it measured itself."""
     command = [sys.executable, "-m", "bench.subject", name, *map(str, arguments)]
     return Tap(command, size, {"BENCH_OUT": str(out)} if out else {})
+
+
+def bare(size: tuple[int, int] = SIZE) -> Tap:
+    """The reference on a terminal."""
+    return Tap([sys.executable, str(TESTS / "bench" / "bare.py")], size)
 
 
 def scratch() -> tempfile.TemporaryDirectory[str]:
