@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -11,7 +12,7 @@ from quarterdeck_config.merge import Candidate
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_config.schema import Source as SourceConfig
 
-__all__ = ["Candidate", "Context", "Discover", "Published", "SourceConfig"]
+__all__ = ["AsksMetrics", "Candidate", "Context", "Discover", "Published", "SourceConfig"]
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,13 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     container: str
     image: str
     address: str
+
+
+class AsksMetrics(Protocol):
+    """The way to another source's series, for services whose version stands in an info metric's label."""
+
+    async def label(self, source: str, query: str, label: str) -> str:
+        """The value of `label` of the series that `query` finds, or an empty string."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +45,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     now: Callable[[], float] = time.time
     published: tuple[Published, ...] = ()
     image_hosts: tuple[str, ...] = ()
+    metrics: AsksMetrics | None = None
 
 
 Discover = Callable[[Context], Awaitable[Sequence[Candidate]]]

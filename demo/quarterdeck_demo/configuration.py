@@ -10,6 +10,7 @@ from quarterdeck_demo.story import Story
 
 P95 = 'service:http_request_duration_seconds:p95{env="prod"}'
 ERRORS = 'sum(rate(http_requests_total{env="prod",code=~"5.."}[1m])) / sum(rate(http_requests_total{env="prod"}[1m]))'
+SERVED = 'model_version_info{service="scorer",env="$environment"}'
 TRIAL = "fraud-trial"
 """The compose project of a container that no service has as its target."""
 
@@ -78,4 +79,6 @@ def _service(story: Story, service: str) -> dict[str, Any]:
         made["guards"] = [{"source": "prometheus", "query": "errors", "max": 0.01, "no_data": "hold"}]
     if service in ("fraud-api", "scorer"):
         made["model"] = "fraud@champion"
+    if service == "scorer":
+        made["served"] = {"source": "prometheus", "query": SERVED, "label": "version"}
     return made

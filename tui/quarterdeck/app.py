@@ -26,6 +26,7 @@ from quarterdeck.deck import DeckScreen
 from quarterdeck.screens.dialogs import AskDialog, Choice, MenuDialog
 from quarterdeck.screens.metrics import MetricsScreen
 from quarterdeck.terminal import copy_text, save_private, slow_link, speaks_utf8
+from quarterdeck.typeahead import KeyGate
 from quarterdeck_config.secrets import redact
 from quarterdeck_config.themes import THEMES, resolve_theme
 from quarterdeck_lifecycle.changelog import ChangeRow
@@ -65,6 +66,7 @@ class QuarterdeckApp(App[int]):
         self._background: set[asyncio.Task[None]] = set()
         self._pace = 1.0
         self._last_key = time.monotonic()
+        self._keys = KeyGate(self, self.busy, super().on_event)
         boot.hub.changes.append(self._changed)
 
     @property
@@ -331,13 +333,16 @@ class QuarterdeckApp(App[int]):
 
 
     async def on_event(self, event: Any) -> None:
-        """Remember when the operator was last seen."""
+        """Remember when the operator was last seen, and let keys act in the order they were typed."""
         from textual import events
 
         if isinstance(event, events.Key | events.MouseDown):
             self._last_key = time.monotonic()
             self._set_pace(1.0)
-        await super().on_event(event)
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            await self._keys.take(event)
+        else:
+            await super().on_event(event)
 
     def on_app_blur(self) -> None:
         """Nobody looks: poll slower."""

@@ -28,10 +28,11 @@ from quarterdeck_lifecycle.busy import Busy
 from quarterdeck_lifecycle.changelog import ChangeLog, ChangeRow
 from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, Timeout
 from quarterdeck_lifecycle.hub import Hub
-from quarterdeck_lifecycle.kinds import Container
+from quarterdeck_lifecycle.kinds import Container, Series
 from quarterdeck_lifecycle.ledger import Actor, Ledger
 from quarterdeck_lifecycle.operate import Operator
 from quarterdeck_lifecycle.policy import Place, Policy
+from quarterdeck_lifecycle.ports import QueriesSeries
 from quarterdeck_lifecycle.records import Record, Ref
 from quarterdeck_lifecycle.state import StateDB, StateError, state_folder
 from quarterdeck_lifecycle.verbs import Registry, Verb, VerbKind, built_in
@@ -163,8 +164,18 @@ class Boot:
     def context(self) -> Context:
         """What adapters are given."""
         return Context(
-            secret=self._secret, env=self.env, config=self.loaded.config, project=str(self.cwd), now=self.now
-        )
+            secret=self._secret, env=self.env, config=self.loaded.config, project=str(self.cwd), now=self.now,
+            metrics=self,
+        )  # fmt: skip
+
+    async def label(self, source: str, query: str, label: str) -> str:
+        """The value of `label` of the series that `query` finds on a source now, or an empty string."""
+        asked = self.hub.sources.get(source)
+        if not isinstance(asked, QueriesSeries):
+            return ""
+        answer = await asked.query(query, self.now() - 300, self.now(), 60)
+        found = {row.labels.get(label, "") for row in answer.rows if isinstance(row, Series)}
+        return found.pop() if len(found) == 1 else ""
 
     def _secret(self, ref: SecretRef) -> str:
         try:

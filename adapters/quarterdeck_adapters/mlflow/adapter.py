@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.mlflow import mapping
 from quarterdeck_adapters.mlflow.api import Api, NoSuchCall
-from quarterdeck_adapters.mlflow.endpoints import AsksMetrics, Endpoints
+from quarterdeck_adapters.mlflow.endpoints import Endpoints
 from quarterdeck_adapters.mlflow.registry import Registry
 from quarterdeck_adapters.mlflow.runs import Runs
 from quarterdeck_adapters.mlflow.sources import Experiments, RunBook
@@ -26,7 +26,7 @@ class MlflowSource:
     system = "mlflow"
     kinds = KINDS
 
-    def __init__(self, config: SourceConfig, context: Context, *, metrics: AsksMetrics | None = None) -> None:
+    def __init__(self, config: SourceConfig, context: Context) -> None:
         self.name = config.name
         self.environment = config.environment or ""
         self.address = config.url or ""
@@ -50,7 +50,7 @@ class MlflowSource:
         )  # fmt: skip
         others = sum(source.system == "mlflow" for source in context.config.sources)
         self.endpoints = Endpoints(
-            self.registry, context.config, now=context.now, only_source=others <= 1, metrics=metrics
+            self.registry, context.config, now=context.now, only_source=others <= 1, metrics=context.metrics
         )
         self._actions: Mapping[str, Action] | None = None
 

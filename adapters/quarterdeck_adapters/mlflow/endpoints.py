@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
+from quarterdeck_adapters.base import AsksMetrics
 from quarterdeck_adapters.mlflow import asking, mapping
 from quarterdeck_adapters.mlflow.asking import Said
 from quarterdeck_adapters.mlflow.registry import Registry
@@ -21,13 +21,6 @@ from quarterdeck_lifecycle.records import Link, Ref, Status, utc
 from quarterdeck_lifecycle.served import Evidence, Served, move_told, served_by
 
 KEPT_S = 10.0
-
-
-class AsksMetrics(Protocol):
-    """The way to another source's series, for services whose version stands in an info metric's label."""
-
-    async def label(self, source: str, query: str, label: str) -> str:
-        """The value of `label` of the one series that `query` finds, or an empty string."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -163,7 +156,8 @@ class Endpoints:
         if served is not None and served.source and served.query and served.label:
             if self._metrics is None:
                 return Said(why=f"the metric on {served.source} is joined where that source is")
-            value = await self._metrics.label(served.source, served.query, served.label)
+            query = served.query.replace("$environment", place.environment)
+            value = await self._metrics.label(served.source, query, served.label)
             where = f"label {served.label} of a metric on {served.source}"
             return Said(Evidence("metric", version=value, detail=where) if value else None, why=f"no {where}")
         if place.address:

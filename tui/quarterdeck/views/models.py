@@ -13,12 +13,12 @@ from quarterdeck_lifecycle.records import TROUBLE
 
 VERSION_COLUMNS = (
     Column("status", "", 1),
-    Column("model", "MODEL", 14, flex=2, min_width=8),
+    Column("model", "MODEL", 14, flex=1, min_width=8),
     Column("version", "VER", 4),
     Column("alias", "ALIAS", 12, flex=1, min_width=11),
     Column("metric", "METRIC", 7, "right"),
     Column("delta", "Δchamp", 6, "right", priority=2),
-    Column("served", "SERVED BY (seen)", 20, flex=2, min_width=8, priority=1),
+    Column("served", "SERVED BY (seen)", 22, flex=3, min_width=16, priority=1),
     Column("when", "AGE", 4, "right", priority=2),
     Column("note", "NOTE", 16, flex=2, min_width=6, priority=3),
 )
