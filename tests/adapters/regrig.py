@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -153,3 +155,15 @@ async def desk(source: RegistrySource, folder: Path) -> AsyncIterator[Desk]:
         yield made
     finally:
         await made.db.aclose()
+
+
+def docker(folder: Path, **config: Any) -> dict[str, str]:
+    """An environment whose Docker has this config."""
+    (folder / ".docker").mkdir()
+    (folder / ".docker" / "config.json").write_text(json.dumps(config))
+    return {"HOME": str(folder), "PATH": str(folder)}
+
+
+def auth_of(user: str, password: str) -> dict[str, str]:
+    """An entry of Docker's config."""
+    return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,13 +9,10 @@ from typing import Any
 
 import pytest
 
-from adapters.regrig import Rig, desk, make_source, practice_rig, ref, tags
+from adapters.regrig import Rig, auth_of, desk, docker, make_source, practice_rig, ref, tags
 from parts.registry import Registry
-from quarterdeck_adapters.base import Context
-from quarterdeck_adapters.registry import discover
-from quarterdeck_adapters.registry.auth import Challenge, read_challenge
-from quarterdeck_adapters.registry.dockerconfig import entry, plain_login
-from quarterdeck_config.schema import Config, SecretRef
+from quarterdeck_adapters.registry.auth import Challenge
+from quarterdeck_config.schema import SecretRef
 from quarterdeck_demo.registry import BasicAuth, TokenAuth
 from quarterdeck_demo.server import Request, Response, Server, json_response
 from quarterdeck_lifecycle import errors
@@ -67,23 +63,11 @@ def sent(server: Server | None) -> list[str]:
     )
 
 
-def docker(folder: Path, **config: Any) -> dict[str, str]:
-    """An environment whose Docker has this config."""
-    (folder / ".docker").mkdir()
-    (folder / ".docker" / "config.json").write_text(json.dumps(config))
-    return {"HOME": str(folder), "PATH": str(folder)}
-
-
 def helper(folder: Path, name: str, script: str) -> None:
     """A credential helper in a folder."""
     program = folder / f"docker-credential-{name}"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-
-
-def auth_of(user: str, password: str) -> dict[str, str]:
-    """An entry of Docker's config."""
-    return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 async def test_a_configured_login_reads_and_writes(rig: Rig, tmp_path: Path) -> None:
@@ -293,42 +277,3 @@ async def test_a_login_does_not_travel_in_the_clear() -> None:
         with pytest.raises(expected):
             await source.probe()
         await source.close()
-
-
-def test_challenges_are_read() -> None:
-    header = 'Bearer realm="https://a/t?x=1,2",service="s",scope="repository:a/b:pull,push",error="x"'
-    assert read_challenge(header) == Challenge("bearer", "https://a/t?x=1,2", "s", "repository:a/b:pull,push")
-    assert read_challenge('Basic realm="R"') == Challenge("basic", "R")
-    assert read_challenge("basic") == Challenge("basic")
-    assert read_challenge("") == read_challenge("!") == Challenge("")
-
-
-def test_dockers_config_is_read_with_care() -> None:
-    assert plain_login({"auth": "no base64!"}) is plain_login({"auth": 5}) is plain_login([]) is plain_login({}) is None
-    assert plain_login(auth_of("op", "a:b")) == plain_login(auth_of("op", "a:b\0"))
-    assert repr(plain_login(auth_of("op", "hidden"))) == "Login(op)"
-    assert entry({"auths": {"https://h:1/v1/": 1}}, "auths", "h:1") == ("https://h:1/v1/", 1)
-    assert entry({"auths": "x"}, "auths", "h") == ("", None)
-
-
-def context(env: dict[str, str]) -> Context:
-    return Context(secret=lambda _: "", env=env, config=Config(), project="/")
-
-
-async def test_discovery_takes_what_says_that_it_is_a_registry(rig: Rig, tmp_path: Path) -> None:
-    async def other(_: Request) -> Response:
-        return json_response({})
-
-    server = Server(other)
-    stranger = f"127.0.0.1:{await server.start_tcp()}"
-    env = docker(tmp_path, auths={rig.host: {}, "https://index.docker.io/v1/": {}, "ghcr.io": {}})
-    env["QUARTERDECK_REGISTRIES"] = f" {stranger} , bad host, 127.0.0.1:9,"
-    found = await discover(context(env), (rig.host, stranger))
-    answered = {one.source.url: one.answered for one in found if one.source.url}
-    assert answered == {f"http://{stranger}": None, "http://127.0.0.1:9": None, rig.url: True}
-    assert [one.answered for one in found if not one.source.url] == [False]
-    assert next(one for one in found if one.answered).evidence.startswith("a login in Docker's config")
-    [silent] = await discover(context({}), (stranger,))
-    assert (silent.answered, "without Docker-Distribution-Api-Version" in silent.why) == (False, True)
-    await server.stop()
-    assert not any(header.startswith("Basic") for header in sent(rig.server))
