@@ -15,6 +15,7 @@ from quarterdeck_adapters.github.values import Json, epoch, known, rows, text, w
 from quarterdeck_lifecycle.errors import Malformed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.ports import Listing
+from quarterdeck_lifecycle.superseded import settle
 
 PER_PAGE = 50
 MOVING_LOOKUPS = 8
@@ -49,7 +50,7 @@ class Runs:
         totals = [whole(body.get("total_count")) for body in answers.good.values()]
         told = [*notes, *answers.told, *trouble]
         return Listing(
-            rows=[run for slug in self.slugs for run in self._last.get(slug, ())],
+            rows=settle(run for slug in self.slugs for run in self._last.get(slug, ())),
             partial="; ".join(told),
             total=sum(total or 0 for total in totals) if None not in totals and not answers.bad else None,
             budget=self.api.budget,
