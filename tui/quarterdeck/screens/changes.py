@@ -6,15 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from quarterdeck.panes.lines import change_words
 from quarterdeck.panes.rows import Filter
-from quarterdeck.screens.base import SubScreen
+from quarterdeck.screens.table import TableScreen
 from quarterdeck.views.fmt import clock
 from quarterdeck.widgets.cells import Cell, Column, Row
-from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.records import Ref
@@ -35,33 +33,22 @@ COLUMNS = (
 MOST = 5000
 
 
-class ChangesScreen(SubScreen):
+class ChangesScreen(TableScreen):
     """Seven days of changes, filterable; Enter goes to the row."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", show=False),
-        Binding("j", "down", show=False),
-        Binding("k", "up", show=False),
         Binding("r", "again", show=False),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (("Enter", "go to the row"), ("/", "filter"), ("r", "again"))
 
     def __init__(self, boot: Boot) -> None:
-        super().__init__("changes of 7 days, newest first")
+        super().__init__("changes of 7 days, newest first", COLUMNS, "no change was seen in 7 days")
         self._boot = boot
         self._rows: list[ChangeRow] = []
-        self._filter = Filter()
-
-    def body(self) -> ComposeResult:
-        """The table, and a prompt for the filter."""
-        yield RecordTable(COLUMNS)
-        yield PromptBar()
 
     def on_mount(self) -> None:
         """Read them."""
         super().on_mount()
-        self.query_one(RecordTable).focus()
-        self.query_one(RecordTable).empty = ["no change was seen in 7 days"]
         self.action_again()
 
     def action_again(self) -> None:
@@ -75,32 +62,15 @@ class ChangesScreen(SubScreen):
             self.app.say(str(error), "error")
             self._rows = list(self.app.recent)
         if self.is_mounted:
-            self.show_rows()
+            self.filtered()
 
-    def show_rows(self) -> None:
+    def filtered(self) -> None:
         """Those that the filter keeps."""
+        keeps = Filter(self.wanted).keeps
         now = self.app.now()
-        kept = [row for row in self._rows if self._filter.keeps(_words(row))]
-        self.query_one(RecordTable).set_rows([change_row(row, now) for row in kept])
+        kept = [row for row in self._rows if keeps(_words(row))]
+        self.table.set_rows([change_row(row, now) for row in kept])
         self.entitle(f"changes of 7 days, newest first: {len(kept)} of {len(self._rows)}")
-
-    def action_filter(self) -> None:
-        """Type an expression."""
-        self.query_one(PromptBar).open("/", self._filter.text)
-
-    def on_prompt_bar_closed(self, event: PromptBar.Closed) -> None:
-        """Filter."""
-        self._filter = Filter(event.value if event.kept else "")
-        self.show_rows()
-        self.query_one(RecordTable).focus()
-
-    def action_down(self) -> None:
-        """One down."""
-        self.query_one(RecordTable).action_cursor_down()
-
-    def action_up(self) -> None:
-        """One up."""
-        self.query_one(RecordTable).action_cursor_up()
 
     @on(RecordTable.RowSelected)
     def chosen(self, event: RecordTable.RowSelected) -> None:

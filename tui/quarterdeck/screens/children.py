@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from quarterdeck.panes.rows import Filter
-from quarterdeck.screens.base import SubScreen
 from quarterdeck.screens.detail import DetailScreen
 from quarterdeck.screens.logs import LogScreen
+from quarterdeck.screens.table import TableScreen
 from quarterdeck.views.catalog import view_of
 from quarterdeck.views.fmt import age, duration, glyph, one_line
 from quarterdeck.views.model import Look, haystack
 from quarterdeck.widgets.cells import Cell, Column, Row
-from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job
@@ -57,16 +55,13 @@ def child_row(record: Record, look: Look) -> Row:
     )
 
 
-class ChildrenScreen(SubScreen):
+class ChildrenScreen(TableScreen):
     """A drill-down."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", show=False),
         Binding("l", "logs", show=False),
         Binding("d", "detail", show=False),
         Binding("r", "again", show=False),
-        Binding("j", "down", show=False),
-        Binding("k", "up", show=False),
         Binding("space", "mark", show=False, priority=True),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -75,24 +70,16 @@ class ChildrenScreen(SubScreen):
 
     def __init__(self, boot: Boot, ref: Ref, parent: Record | None) -> None:
         self._called = parent.name if parent else ref.id
-        super().__init__(f"{ref.kind.replace('_', ' ')} {self._called}")
+        super().__init__(f"{ref.kind.replace('_', ' ')} {self._called}", COLUMNS, "asking, at most 30 s")
         self._boot = boot
         self._ref = ref
         self._rows: list[Record] = []
         self._next = ""
-        self._filter = Filter()
         self._asking = False
-
-    def body(self) -> ComposeResult:
-        """The table, and a prompt for the filter."""
-        yield RecordTable(COLUMNS)
-        yield PromptBar()
 
     def on_mount(self) -> None:
         """Ask for the first page."""
         super().on_mount()
-        self.query_one(RecordTable).focus()
-        self.query_one(RecordTable).empty = ["asking, at most 30 s"]
         self.action_again()
 
     def action_again(self) -> None:
@@ -111,7 +98,7 @@ class ChildrenScreen(SubScreen):
             )
         except QuarterdeckError as error:
             if self.is_mounted:
-                self.query_one(RecordTable).empty = [str(error)]
+                self.table.empty = [str(error)]
                 self.app.say(str(error), "error")
             return
         finally:
@@ -119,17 +106,18 @@ class ChildrenScreen(SubScreen):
         known = {row.ref for row in self._rows}
         self._rows += [row for row in listing.rows if row.ref not in known]
         if self.is_mounted:
-            self.show_rows()
+            self.filtered()
 
-    def show_rows(self) -> None:
+    def filtered(self) -> None:
         """Those that the filter keeps."""
-        table = self.query_one(RecordTable)
+        table = self.table
         if self._rows:
             view = view_of(self._rows[0].kind)
             table.set_columns(view.columns if view else COLUMNS)
         else:
             table.empty = [f"{self._ref.source} answered: nothing inside"]
-        kept = [row for row in self._rows if self._filter.keeps(haystack(row))]
+        keeps = Filter(self.wanted).keeps
+        kept = [row for row in self._rows if keeps(haystack(row))]
         table.set_rows([child_row(row, Look(now=self.app.now())) for row in kept])
         more = ", more on the way down" if self._next else ""
         self.entitle(f"{self._ref.kind.replace('_', ' ')} {self._called}: {len(kept)} rows{more}")
@@ -137,12 +125,12 @@ class ChildrenScreen(SubScreen):
     @on(RecordTable.CursorMoved)
     def moved(self) -> None:
         """The next page when the cursor reaches the end."""
-        table = self.query_one(RecordTable)
+        table = self.table
         if self._next and table.rows and table.cursor_key == table.rows[-1].key:
             self.app.work(self._page(), "the next page")
 
     def _current(self) -> Record | None:
-        key = self.query_one(RecordTable).cursor_key
+        key = self.table.cursor_key
         return next((row for row in self._rows if row.ref == key), None)
 
     @on(RecordTable.RowSelected)
@@ -170,24 +158,6 @@ class ChildrenScreen(SubScreen):
             describes = source if isinstance(source, Describes) else None
             self.app.push_screen(DetailScreen(self._boot, record.ref, record, describes))
 
-    def action_filter(self) -> None:
-        """Type an expression."""
-        self.query_one(PromptBar).open("/", self._filter.text)
-
-    def on_prompt_bar_closed(self, event: PromptBar.Closed) -> None:
-        """Filter."""
-        self._filter = Filter(event.value if event.kept else "")
-        self.show_rows()
-        self.query_one(RecordTable).focus()
-
-    def action_down(self) -> None:
-        """One down."""
-        self.query_one(RecordTable).action_cursor_down()
-
-    def action_up(self) -> None:
-        """One up."""
-        self.query_one(RecordTable).action_cursor_up()
-
     def action_mark(self) -> None:
         """Mark the row."""
-        self.query_one(RecordTable).action_toggle_mark()
+        self.table.action_toggle_mark()

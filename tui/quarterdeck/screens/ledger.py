@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from quarterdeck.screens.base import SubScreen
+from quarterdeck.screens.table import TableScreen
 from quarterdeck.screens.text import TextScreen
 from quarterdeck.views.fmt import one_line
 from quarterdeck.widgets.cells import Cell, Column, Row
-from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.ledger import Filter
 from quarterdeck_lifecycle.ledger import Row as LedgerRow
@@ -33,53 +31,36 @@ COLUMNS = (
 STYLES = {"intent": "dim", "outcome": "ok", "refused": "warn", "note": "dim"}
 
 
-class LedgerScreen(SubScreen):
+class LedgerScreen(TableScreen):
     """Newest first, filterable, verifiable; Enter shows a whole row."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", show=False),
-        Binding("j", "down", show=False),
-        Binding("k", "up", show=False),
         Binding("V", "verify", show=False),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (("Enter", "whole row"), ("/", "filter"), ("V", "verify the chain"))
 
     def __init__(self, boot: Boot) -> None:
-        super().__init__("ledger")
+        super().__init__("ledger", COLUMNS, "nothing was done from here yet")
         self._boot = boot
-        self._contains = ""
         self._rows: list[LedgerRow] = []
-
-    def body(self) -> ComposeResult:
-        """The table, and a prompt for the filter."""
-        yield RecordTable(COLUMNS)
-        yield PromptBar()
 
     def on_mount(self) -> None:
         """Read it."""
         super().on_mount()
-        self.query_one(RecordTable).focus()
-        self.query_one(RecordTable).empty = ["nothing was done from here yet"]
+        self.filtered()
+
+    def filtered(self) -> None:
+        """Read what holds these words."""
         self.app.work(self._read(), "ledger")
 
     async def _read(self) -> None:
         try:
-            self._rows = await self._boot.ledger.rows(Filter(contains=self._contains), limit=1000)
+            self._rows = await self._boot.ledger.rows(Filter(contains=self.wanted), limit=1000)
         except StateError as error:
             self.app.say(str(error), "error")
         if self.is_mounted:
-            self.query_one(RecordTable).set_rows([ledger_row(row) for row in self._rows])
-            self.entitle(f"ledger: {len(self._rows)} newest rows {'/' + self._contains if self._contains else ''}")
-
-    def action_filter(self) -> None:
-        """Type words."""
-        self.query_one(PromptBar).open("/", self._contains)
-
-    def on_prompt_bar_closed(self, event: PromptBar.Closed) -> None:
-        """Filter."""
-        self._contains = event.value if event.kept else ""
-        self.query_one(RecordTable).focus()
-        self.app.work(self._read(), "ledger")
+            self.table.set_rows([ledger_row(row) for row in self._rows])
+            self.entitle(f"ledger: {len(self._rows)} newest rows {'/' + self.wanted if self.wanted else ''}")
 
     def action_verify(self) -> None:
         """Read the whole chain."""
@@ -95,14 +76,6 @@ class LedgerScreen(SubScreen):
             self.app.say(f"the chain of {found.rows} rows is whole; head {found.head[:16]}")
         else:
             self.app.say(f"the chain is broken at row {found.first_bad_seq}: {found.reason}", "error")
-
-    def action_down(self) -> None:
-        """One down."""
-        self.query_one(RecordTable).action_cursor_down()
-
-    def action_up(self) -> None:
-        """One up."""
-        self.query_one(RecordTable).action_cursor_up()
 
     @on(RecordTable.RowSelected)
     def chosen(self, event: RecordTable.RowSelected) -> None:
