@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 import msgspec
@@ -40,6 +39,8 @@ BUILT_IN = (
 
 @cache
 def _third_party() -> tuple[Entry, ...]:
+    from importlib.metadata import entry_points
+
     return tuple(Entry(ep.name, ep.value) for ep in entry_points(group="quarterdeck.adapters"))
 
 

@@ -50,35 +50,35 @@ def first_paint(settings: Settings) -> Sequence[Line]:
     with scratch() as name, black_hole() as hole:
         folder = Path(name)
         down = f"127.0.0.1:{free_port()}"
-        for kind, url in (("down", down), ("hole", hole)):
-            docker = "unix:///nowhere/docker.sock" if kind == "down" else f"tcp://{hole}"
-            (folder / f"{kind}.yaml").write_text(CONFIG.format(url=f"http://{url}", docker=docker))
-        commands = {
-            "no config": [], "everything down": ["--config", str(folder / "down.yaml")],
-            "a black hole": ["--config", str(folder / "hole.yaml")],
-        }  # fmt: skip
-        took: dict[str, list[float]] = {name: [] for name in ("bare", *commands)}
+        places = {"no config": folder / "none", "everything down": folder / "down", "a black hole": folder / "hole"}
+        for place in places.values():
+            place.mkdir()
+        for words, url, docker in (
+            ("everything down", down, "unix:///nowhere/docker.sock"), ("a black hole", hole, f"tcp://{hole}"),
+        ):  # fmt: skip
+            (places[words] / "quarterdeck.yaml").write_text(CONFIG.format(url=f"http://{url}", docker=docker))
+        took: dict[str, list[float]] = {name: [] for name in ("bare", *places)}
         # Byte code and page cache.
-        _deck([], folder)
+        _deck(places["no config"])
         with bare() as app:
             app.seen("bare-app-painted")
         for _ in range(settings.repeats(9)):
             with bare() as app:
                 took["bare"].append(app.seen("bare-app-painted") - app.started)
-            for words, arguments in commands.items():
-                took[words].append(_deck(arguments, folder))
+            for words, place in places.items():
+                took[words].append(_deck(place))
     median = {words: 1000 * statistics.median(values) for words, values in took.items()}
     return [
         Line(
             f"first paint, {words}", median[words], "ms", f"<= {LIMIT}x", median[words] <= LIMIT * median["bare"],
             median["bare"], "bare app", f"{len(took[words])} runs: {_range(took[words])}; bare {_range(took['bare'])}",
         )
-        for words in commands
+        for words in places
     ]  # fmt: skip
 
 
-def _deck(arguments: Sequence[str], folder: Path) -> float:
-    with Tap([str(BIN / "quarterdeck"), *arguments], cwd=folder) as deck:
+def _deck(folder: Path) -> float:
+    with Tap([str(BIN / "quarterdeck")], cwd=folder) as deck:
         return deck.seen("Containers") - deck.started
 
 

@@ -23,8 +23,6 @@ from textual.widgets import Static
 from quarterdeck.boot import Boot
 from quarterdeck.crash import report
 from quarterdeck.deck import DeckScreen
-from quarterdeck.screens.dialogs import AskDialog, Choice, MenuDialog
-from quarterdeck.screens.metrics import MetricsScreen
 from quarterdeck.terminal import copy_text, save_private, slow_link, speaks_utf8
 from quarterdeck.typeahead import KeyGate
 from quarterdeck_config.secrets import redact
@@ -184,6 +182,8 @@ class QuarterdeckApp(App[int]):
 
     def choose(self, title: str, choices: Sequence[tuple[str, str]], then: Callable[[str], None]) -> None:
         """A menu of (label, value)."""
+        from quarterdeck.screens.dialogs import Choice, MenuDialog
+
         values = dict(choices)
 
         def chosen(label: str | None) -> None:
@@ -206,6 +206,8 @@ class QuarterdeckApp(App[int]):
 
     def toggle_writing(self, place: Place) -> None:
         """Open a read-only place with a reason, or shut an open window."""
+        from quarterdeck.screens.dialogs import AskDialog
+
         policy = self.boot.policy
         if place in policy.windows():
             policy.shut(place)
@@ -242,6 +244,8 @@ class QuarterdeckApp(App[int]):
 
     def open_shell(self, record: Record) -> None:
         """Hand the terminal over to a shell; the start, the end and the exit code are in the ledger."""
+        from quarterdeck.screens.dialogs import Choice, MenuDialog
+
         source = self.boot.hub.sources.get(record.ref.source)
         access = self.boot.policy.access(self.boot.operator.place(record.ref, record))
         if not access.open:
@@ -302,6 +306,8 @@ class QuarterdeckApp(App[int]):
 
     def open_query(self, expression: str) -> None:
         """A chart of any expression."""
+        from quarterdeck.screens.metrics import MetricsScreen
+
         self.push_screen(MetricsScreen(self.boot, None, expression))
 
     # config, mouse, pace

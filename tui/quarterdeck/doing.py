@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, cast
 
 from textual.notifications import SeverityLevel
 
-from quarterdeck.screens.confirm import ConfirmDialog
-from quarterdeck.screens.dialogs import ArgumentsDialog, Choice, MenuDialog
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.operate import READ_DEADLINE_S, WRITE_DEADLINE_S
 from quarterdeck_lifecycle.ports import Preview
@@ -29,6 +27,8 @@ class Doing:
 
     def choose_verb(self, verbs: list[Verb]) -> None:
         """Several verbs on one key: a menu, with the reason where one is greyed."""
+        from quarterdeck.screens.dialogs import Choice, MenuDialog
+
         deck = self._acting
         ref, record = deck.pane.ref, deck.record
         if ref is None:
@@ -58,6 +58,8 @@ class Doing:
 
     def act(self, verb: Verb, given: dict[str, str] | None = None) -> None:
         """Start a mutation on the marked rows, or the row under the cursor; `given` arguments are not asked for."""
+        from quarterdeck.screens.dialogs import ArgumentsDialog
+
         deck = self._acting
         if deck.table.cursor_is_ghost and not deck.table.marked:
             deck.app.say("this row is gone; nothing was sent", "warning")
@@ -90,6 +92,8 @@ class Doing:
         deck.app.work(self._preview_and_confirm(verb, refs, args), f"preview of {verb.title}")
 
     async def _preview_and_confirm(self, verb: Verb, refs: list[Ref], args: dict[str, str]) -> None:
+        from quarterdeck.screens.confirm import ConfirmDialog
+
         deck, operator = self._acting, self._acting.app.boot.operator
         previews: list[Preview] = []
         for ref in refs:

@@ -1,20 +1,13 @@
-"""What the deck's looking verbs do. A mixin of the deck; it reads, opens screens and moves the cursor."""
+"""What the deck's looking verbs do. A mixin of the deck; it reads, opens screens and moves the cursor.
+
+A screen is imported when it is opened first: the deck is painted before.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
 from quarterdeck.panes.freshness import explain
-from quarterdeck.screens.changes import ChangesScreen
-from quarterdeck.screens.children import ChildrenScreen
-from quarterdeck.screens.compare import CompareScreen
-from quarterdeck.screens.detail import DetailScreen
-from quarterdeck.screens.help import HelpScreen
-from quarterdeck.screens.ledger import LedgerScreen
-from quarterdeck.screens.logs import LogScreen
-from quarterdeck.screens.metrics import MetricsScreen
-from quarterdeck.screens.palette import Palette
-from quarterdeck.screens.text import TextScreen
 from quarterdeck.views.catalog import TABS
 from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck_lifecycle.policy import Place
@@ -34,6 +27,9 @@ class Looking:
 
     def do_open(self) -> None:
         """Drill into what has something inside, else its detail."""
+        from quarterdeck.screens.children import ChildrenScreen
+        from quarterdeck.screens.metrics import MetricsScreen
+
         deck = self._deck
         ref = deck.pane.ref
         if ref is None:
@@ -49,6 +45,8 @@ class Looking:
 
     def do_detail(self) -> None:
         """Everything known of the row."""
+        from quarterdeck.screens.detail import DetailScreen
+
         deck = self._deck
         ref = deck.pane.ref
         if ref is None:
@@ -66,6 +64,8 @@ class Looking:
         self._open_logs(previous=True)
 
     def _open_logs(self, *, previous: bool) -> None:
+        from quarterdeck.screens.logs import LogScreen
+
         deck = self._deck
         refs = [
             ref for ref in deck.refs if isinstance(deck.app.boot.hub.sources.get(ref.source), TailsLogs)
@@ -171,23 +171,33 @@ class Looking:
 
     def do_changes(self) -> None:
         """What changed."""
+        from quarterdeck.screens.changes import ChangesScreen
+
         self._deck.app.push_screen(ChangesScreen(self._deck.app.boot))
 
     def do_ledger(self) -> None:
         """What was done from here."""
+        from quarterdeck.screens.ledger import LedgerScreen
+
         self._deck.app.push_screen(LedgerScreen(self._deck.app.boot))
 
     def do_help(self) -> None:
         """The keys that apply here."""
+        from quarterdeck.screens.help import HelpScreen
+
         deck = self._deck
         deck.app.push_screen(HelpScreen(deck.app.boot, "deck", deck.pane.view.kind))
 
     def do_command(self) -> None:
         """The command line."""
+        from quarterdeck.screens.palette import Palette
+
         self._deck.app.push_screen(Palette(self._deck))
 
     def do_mend(self) -> None:
         """What is wrong with the sources of this pane."""
+        from quarterdeck.screens.text import TextScreen
+
         deck = self._deck
         lines = explain(deck.pane.snapshots(), deck.app.now())
         lines += [*deck.app.boot.looked_for(deck.focused_pane)]
@@ -246,6 +256,8 @@ class Looking:
 
     def do_compare(self) -> None:
         """Two marked rows side by side."""
+        from quarterdeck.screens.compare import CompareScreen
+
         deck = self._deck
         records = [r for r in (deck.app.boot.hub.find(ref) for ref in deck.refs) if r is not None]
         if len(records) != 2:
@@ -255,6 +267,8 @@ class Looking:
 
     def do_query(self) -> None:
         """A chart of any expression."""
+        from quarterdeck.screens.metrics import MetricsScreen
+
         self._deck.app.push_screen(MetricsScreen(self._deck.app.boot, None))
 
     def do_quit(self) -> None:

@@ -9,8 +9,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import click
-
 from quarterdeck.boot import Boot
 from quarterdeck.terminal import refusal
 
@@ -26,10 +24,10 @@ def open_deck(
     """Run the deck; answers the exit code."""
     why = refusal(os.environ, sys.stdin.isatty(), sys.stdout.isatty())
     if why:
-        click.echo(f"quarterdeck: {why}", err=True)
+        print(f"quarterdeck: {why}", file=sys.stderr)
         return 2
     if config is not None and not config.is_file():
-        click.echo(f"quarterdeck: --config {config}: no such file", err=True)
+        print(f"quarterdeck: --config {config}: no such file", file=sys.stderr)
         return 2
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     boot = boot or Boot(config=config, read_only=read_only)
