@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from quarterdeck.boot import Boot
-from quarterdeck.commands.refs import Ambiguous, find
+from quarterdeck.commands.ending import ended, fail
+from quarterdeck.commands.refs import find
 from quarterdeck_config.secrets import redact
-from quarterdeck_lifecycle.errors import QuarterdeckError, Refused, Unavailable
+from quarterdeck_lifecycle.errors import Unavailable
 from quarterdeck_lifecycle.operate import Result
 from quarterdeck_lifecycle.ports import Preview
 from quarterdeck_lifecycle.records import Record, Ref, State
@@ -64,23 +65,8 @@ def run_verb(
             return fail(f"--arg {arg}: {verb.id} takes {', '.join(given) or 'no arguments'}, as KEY=VALUE", 2)
         given[key] = value
 
-    async def run() -> int:
-        try:
-            return await _run(boot, verb, words, given, dry_run, yes, confirmed, reason, as_json, answering)
-        except Ambiguous as error:
-            return fail("\n  ".join([f"{error}; name one of", *map(str, error.candidates)]), 2)
-        except LookupError as error:
-            return fail(str(error.args[0]), 2)
-        except Unavailable as error:
-            return fail(str(error), 4)
-        except Refused as error:
-            return fail(str(error), 3)
-        except QuarterdeckError as error:
-            return fail(str(error), 1)
-        finally:
-            await boot.close()
-
-    return asyncio.run(run())
+    work = _run(boot, verb, words, given, dry_run, yes, confirmed, reason, as_json, answering)
+    return asyncio.run(ended(boot, work))
 
 
 async def _run(
@@ -183,9 +169,3 @@ def show_result(result: Result, as_json: bool) -> None:
         click.echo(redact(json.dumps(fields)))
     else:
         click.echo(redact(f"{result.result} {result.verb} {result.ref}: {result.message}"))
-
-
-def fail(message: str, code: int) -> int:
-    """A message on standard error, and the code."""
-    click.echo(redact(f"quarterdeck: {message}"), err=True)
-    return code

@@ -8,11 +8,10 @@ import json
 import click
 
 from quarterdeck.boot import Boot
-from quarterdeck.commands.do import fail
-from quarterdeck.commands.refs import Ambiguous, find
+from quarterdeck.commands.ending import ended, fail
+from quarterdeck.commands.refs import find
 from quarterdeck.views.fmt import stamp
 from quarterdeck_config.secrets import redact
-from quarterdeck_lifecycle.errors import QuarterdeckError, Unavailable
 from quarterdeck_lifecycle.ports import LogOptions, TailsLogs
 from quarterdeck_lifecycle.records import Record
 
@@ -29,41 +28,30 @@ def logs(ctx: click.Context, refs: tuple[str, ...], follow: bool, tail: int, pre
     boot = Boot(config=ctx.obj["config"], read_only=True)
     options = LogOptions(tail=tail, follow=follow, previous=previous)
     try:
-        ctx.exit(asyncio.run(_print(boot, refs, options, as_json)))
+        ctx.exit(asyncio.run(ended(boot, _print(boot, refs, options, as_json))))
     except KeyboardInterrupt:
         ctx.exit(130)
 
 
 async def _print(boot: Boot, words: tuple[str, ...], options: LogOptions, as_json: bool) -> int:
-    try:
-        await boot.discover()
-        await boot.hub.once(10.0)
-        records = [r for r in boot.hub.records() if isinstance(boot.hub.sources.get(r.ref.source), TailsLogs)]
-        found = [find(word, records) for word in words]
-        targets = [item.ref if isinstance(item, Record) else item for item in found]
-        source = boot.hub.sources.get(targets[0].source)
-        if not isinstance(source, TailsLogs) or any(ref.source != targets[0].source for ref in targets):
-            return fail("these have no log, or not all of one source", 2)
-        async for batch in source.logs(targets, options):
-            for line in batch.lines:
-                text = redact(line.text)
-                if as_json:
-                    click.echo(json.dumps({"at": line.at, "source": line.source, "text": text}))
-                else:
-                    head = f"{line.source} | " if len(targets) > 1 else ""
-                    click.echo(f"{stamp(line.at) + ' ' if line.at is not None else ''}{head}{text}")
-            if batch.dropped:
-                click.echo(f"-- {batch.dropped} lines were dropped --", err=True)
-            if batch.notice:
-                click.echo(f"-- {redact(batch.notice)} --", err=True)
-        return 0
-    except Ambiguous as error:
-        return fail("\n  ".join([f"{error}; name one of", *map(str, error.candidates)]), 2)
-    except LookupError as error:
-        return fail(str(error.args[0]), 2)
-    except Unavailable as error:
-        return fail(str(error), 4)
-    except QuarterdeckError as error:
-        return fail(str(error), 1)
-    finally:
-        await boot.close()
+    await boot.discover()
+    await boot.hub.once(10.0)
+    records = [r for r in boot.hub.records() if isinstance(boot.hub.sources.get(r.ref.source), TailsLogs)]
+    found = [find(word, records) for word in words]
+    targets = [item.ref if isinstance(item, Record) else item for item in found]
+    source = boot.hub.sources.get(targets[0].source)
+    if not isinstance(source, TailsLogs) or any(ref.source != targets[0].source for ref in targets):
+        return fail("these have no log, or not all of one source", 2)
+    async for batch in source.logs(targets, options):
+        for line in batch.lines:
+            text = redact(line.text)
+            if as_json:
+                click.echo(json.dumps({"at": line.at, "source": line.source, "text": text}))
+            else:
+                head = f"{line.source} | " if len(targets) > 1 else ""
+                click.echo(f"{stamp(line.at) + ' ' if line.at is not None else ''}{head}{text}")
+        if batch.dropped:
+            click.echo(f"-- {batch.dropped} lines were dropped --", err=True)
+        if batch.notice:
+            click.echo(f"-- {redact(batch.notice)} --", err=True)
+    return 0
