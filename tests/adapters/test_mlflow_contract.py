@@ -105,11 +105,16 @@ async def test_a_running_run_is_followed_by_its_new_points(lab: Lab) -> None:
     await lab.log(id, [("loss", 0.01, now - 10, 300), ("loss", 0.005, now - 8, 310)])
     row = await run_of(source, id)
     assert (row.metric, row.step, len(row.history)) == (0.005, 310, 32)
+    await lab.call("POST", "runs/update", {"run_id": id, "status": "FINISHED", "end_time": int(now * 1000)})
+    row = await run_of(source, id)
+    assert (row.status, row.state, row.rate, len(row.history)) == (Status.OK, "finished", None, 32)
+    assert source.interval("training_run", [row]) == 30.0
 
 
 async def test_a_long_history_is_sampled_and_its_rate_still_exact(lab: Lab) -> None:
     now = time.time()
-    id = await lab.run("long", [("loss", 1.0, now - 1000 + n * 0.5, n) for n in range(1500)])
+    slower = [(n, n * 0.1 if n < 1450 else 145 + (n - 1450) * 0.5) for n in range(1500)]
+    id = await lab.run("long", [("loss", 1.0, now - 1000 + seconds, n) for n, seconds in slower])
     row = await run_of(await lab.source(), id)
     assert len(row.history) == 64
     assert row.rate == pytest.approx(2.0)

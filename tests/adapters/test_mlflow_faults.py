@@ -187,6 +187,7 @@ async def test_an_enormous_server_is_never_read_whole(lab: Lab) -> None:
     assert len(listing.rows) == 101
     assert "the newest 100 versions" in listing.partial
     assert (await version_of(source, model, "1")).aliases == ("champion",)
+    assert lab.asked("model-versions/get") - lab.asked("get-artifact") == 1
     page, token = await source.children(Ref("ml", "model", model))
     assert (len(page.rows), bool(token)) == (100, True)
     assert lab.server is not None
@@ -195,7 +196,7 @@ async def test_an_enormous_server_is_never_read_whole(lab: Lab) -> None:
     assert all(int(seen.query["max_results"][0]) <= 100 for seen in asked)
 
 
-async def test_a_run_that_stands_still_costs_no_history(lab: Lab) -> None:
+async def test_a_run_that_stands_still_costs_no_history_and_one_that_moves_its_new_points(lab: Lab) -> None:
     await filled(lab)
     source = await lab.source()
     await source.list("training_run")
@@ -203,6 +204,11 @@ async def test_a_run_that_stands_still_costs_no_history(lab: Lab) -> None:
     for _ in range(3):
         await source.list("training_run")
     assert lab.asked("get-history") == asked
+    await lab.log((await rows(source, "training_run"))[0].ref.id, [("auc", 0.95, time.time(), 5)])
+    await source.list("training_run")
+    assert lab.server is not None
+    last = [seen.query for seen in lab.server.requests if "get-history" in seen.path][-1]
+    assert (last["start_step"], last["end_step"]) == (["2"], ["5"])
 
 
 async def test_refs_of_another_source_and_unknown_kinds_are_refused(lab: Lab) -> None:

@@ -16,7 +16,7 @@ from quarterdeck_adapters.mlflow.api import Api
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_config.schema import Source as SourceConfig
 from quarterdeck_demo.faults import Faults, Html, Status
-from quarterdeck_demo.messages import Request, Response, text_response
+from quarterdeck_demo.messages import Request, Response, json_response, text_response
 from quarterdeck_demo.mlflow import MlflowAuth
 from quarterdeck_demo.server import Server
 from quarterdeck_lifecycle.errors import AuthFailed
@@ -177,9 +177,11 @@ async def test_a_password_in_the_address_goes_nowhere(locked: Lab) -> None:
     assert not any("authorization" in seen.headers for seen in locked.server.requests)
 
 
-@pytest.mark.parametrize("kind", ["version only", "html", "404"])
+@pytest.mark.parametrize("kind", ["version only", "html", "404", "json"])
 async def test_what_is_no_mlflow_is_left_alone(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def other(request: Request) -> Response:
+        if kind == "json":
+            return json_response({})
         return (
             text_response("1.2.3") if request.path == "/version" and kind == "version only" else Html(code=404).made()
         )
