@@ -13,7 +13,7 @@ from quarterdeck_config.schema import Threshold
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import Conflict, NotFound, Unsupported
 from quarterdeck_lifecycle.kinds import Series
-from quarterdeck_lifecycle.ports import Describes, QueriesSeries
+from quarterdeck_lifecycle.ports import Describes, QueriesSeries, Source
 from quarterdeck_lifecycle.records import Ref, Status
 
 
@@ -153,6 +153,7 @@ async def test_completion_knows_functions_metrics_labels_and_values(rig: Rig) ->
 
 async def test_each_kind_has_its_details(rig: Rig) -> None:
     source = rig.source(series={"alive": SeriesConfig(query="sum(up)", max=3)})
+    assert isinstance(source, Source)
     assert isinstance(source, Describes)
     series = Ref("prom", "series", "alive\x1f")
     sections = {section.title: dict(section.fields) for section in await source.describe(series)}

@@ -137,10 +137,17 @@ async def test_warnings_are_said_and_asked_for_again(rig: PracticeRig) -> None:
     listing = await source.list("series")
     assert "one: 2 of 3 stores answered" in listing.partial
     assert (listing.rows[0].status, listing.rows[0].warnings) == (Status.LOOK, ("2 of 3 stores answered",))  # type: ignore[attr-defined]
+    assert "one: 2 of 3 stores answered" in (await source.list("series")).partial
     answer = await source.query("up", NOW - 60, NOW, 15)
     assert answer.warnings == ("2 of 3 stores answered",)
     rig.prometheus.warnings = []
     assert (await source.list("series")).rows[0].status is Status.OK
+
+
+async def test_a_long_query_travels_as_a_form_without_a_permit(rig: PracticeRig) -> None:
+    source = rig.source(series={"long": SeriesConfig(query="0 * (" + " + ".join(["count(up)"] * 200) + ")")})
+    assert (await source.list("series")).rows[0].status is Status.OK
+    assert [seen.method for seen in rig.server.requests if seen.path.endswith("query_range")] == ["POST"]
 
 
 async def test_many_series_are_cut_and_said(rig: PracticeRig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from adapters.regrig import LABELS, NOW, Rig, desk, practice_rig, ref, tags
 from quarterdeck_demo.oci import OCI_INDEX, OCI_MANIFEST
 from quarterdeck_lifecycle.errors import Conflict, NotFound, Refused, Unsupported
 from quarterdeck_lifecycle.permit import permit
-from quarterdeck_lifecycle.ports import Acts, Describes
+from quarterdeck_lifecycle.ports import Acts, Describes, Source
 from quarterdeck_lifecycle.records import Ref, Status
 
 
@@ -110,6 +110,7 @@ async def test_details_of_a_tag(rig: Rig) -> None:
 async def test_a_copy_is_previewed_journalled_and_verified(rig: Rig, tmp_path: Path) -> None:
     digest = await rig.push(rig.image("one"), "v1")
     source = rig.source()
+    assert isinstance(source, Source)
     assert isinstance(source, Acts)
     async with desk(source, tmp_path) as at:
         preview = await at.preview("tag.copy", ref(rig.repository, "v1"), to="stable")
