@@ -10,7 +10,7 @@ from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.github import mapping
 from quarterdeck_adapters.github.mapping import word
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.values import Json, epoch, login, rows, section, shown, size, text, whole
+from quarterdeck_adapters.github.values import Json, epoch, login, rows, section, sha_of, shown, size, text, whole
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job
 from quarterdeck_lifecycle.ports import Section
@@ -88,7 +88,9 @@ async def _run(source: GithubSource, place: Place) -> list[Section]:
         return Section(title="Artefacts", shape="table", table=tuple(table), note=note)
 
     async def commit() -> Section:
-        sha = text(run.get("head_sha"))
+        sha = sha_of(run.get("head_sha"))
+        if not sha:
+            return Section(title="Commit", shape="text", note="the run names no commit")
         return commit_section(await source.api.object(f"{place.root}/commits/{sha}"))
 
     tabs = await asyncio.gather(
@@ -165,7 +167,7 @@ async def _job(source: GithubSource, place: Place) -> list[Section]:
 
 async def _pull(source: GithubSource, place: Place) -> list[Section]:
     pull = await source.pulls.read(place)
-    sha = text(section(pull, "head").get("sha"))
+    sha = sha_of(section(pull, "head").get("sha"))
 
     async def checks() -> Section:
         found, statuses = await source.pulls.checks(place.slug, sha)

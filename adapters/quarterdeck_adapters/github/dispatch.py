@@ -15,9 +15,17 @@ from urllib.parse import quote
 from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.github.acting import GithubAction
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.values import Json, epoch, known, login, shown, text, whole
+from quarterdeck_adapters.github.values import Json, epoch, known, login, sha_of, shown, text, whole
 from quarterdeck_adapters.github.workflow_file import NONCES, Declared, check_inputs, declared, parse_inputs
-from quarterdeck_lifecycle.errors import Conflict, Forbidden, NotFound, QuarterdeckError, Refused, Unsupported
+from quarterdeck_lifecycle.errors import (
+    Conflict,
+    Forbidden,
+    Malformed,
+    NotFound,
+    QuarterdeckError,
+    Refused,
+    Unsupported,
+)
 from quarterdeck_lifecycle.ports import Outcome, Preview
 from quarterdeck_lifecycle.records import Ref
 
@@ -137,7 +145,10 @@ class Trigger(GithubAction):
             raise Refused(
                 f"{place.slug} has no branch or tag {shown(name)}", source=self.source.name, why=error.why
             ) from error
-        return text(found.get("sha"))
+        sha = sha_of(found.get("sha"))
+        if not sha:
+            raise Malformed(f"{shown(name)} of {place.slug} names no commit", source=self.source.name)
+        return sha
 
     async def _declared(self, place: Place, path: str, sha: str) -> Declared:
         if not path:

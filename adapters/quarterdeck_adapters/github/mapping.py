@@ -67,7 +67,7 @@ def word(payload: Json) -> str:
     status = text(payload.get("status"))
     if status == "completed":
         status = text(payload.get("conclusion")) or status
-    return _WORDS.get(status, status.replace("_", " ")) or "unknown"
+    return _WORDS.get(status, shown(status, 60).replace("_", " ")) or "unknown"
 
 
 def status_of(state: str) -> Status:

@@ -11,19 +11,15 @@ from collections.abc import Mapping
 from quarterdeck_adapters.github import pull_mapping
 from quarterdeck_adapters.github.acting import SETTLE_S, GithubAction
 from quarterdeck_adapters.github.places import Place
+from quarterdeck_adapters.github.pulls import head_of
 from quarterdeck_adapters.github.values import Json, login, section, shown, text
-from quarterdeck_lifecycle.errors import Conflict, Refused
+from quarterdeck_lifecycle.errors import Conflict, Malformed, Refused
 from quarterdeck_lifecycle.kinds import PullRequest
 from quarterdeck_lifecycle.ports import Outcome, Preview
 from quarterdeck_lifecycle.records import Record, Ref
 
 METHODS = {"merge": "allow_merge_commit", "squash": "allow_squash_merge", "rebase": "allow_rebase_merge"}
 _BLOCKED = "the rules of the base branch ask for more: reviews or checks"
-
-
-def head_of(pull: Json) -> str:
-    """The commit that a pull request proposes."""
-    return text(section(pull, "head").get("sha"))
 
 
 class OnPull(GithubAction):
@@ -39,6 +35,8 @@ class OnPull(GithubAction):
         if text(pull.get("state")) != "open" or pull.get("merged") is True:
             state = "merged" if pull.get("merged") is True else text(pull.get("state"))
             raise Conflict(f"{record.name} is {state}", source=self.source.name, mend="look again")
+        if not head_of(pull):
+            raise Malformed(f"{record.name} names no head commit", source=self.source.name)
         return place, pull, record
 
     async def compare(self, preview: Preview) -> Place:

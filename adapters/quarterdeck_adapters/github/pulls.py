@@ -16,7 +16,7 @@ from quarterdeck_adapters.github.mapping import Home, trouble_order
 from quarterdeck_adapters.github.places import Place
 from quarterdeck_adapters.github.pull_mapping import PullFacts
 from quarterdeck_adapters.github.repositories import ask_each
-from quarterdeck_adapters.github.values import Json, epoch, rows, section, text, whole
+from quarterdeck_adapters.github.values import Json, epoch, rows, section, sha_of, text, whole
 from quarterdeck_lifecycle.errors import Forbidden, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, PullRequest
 from quarterdeck_lifecycle.ports import Listing
@@ -108,7 +108,7 @@ class Pulls:
         if checks is None or not checks.settled or not known.facts.mergeable:
             return True
         pushed = self.api.server_now - (epoch(pull.get("updated_at")) or 0.0)
-        return _head(pull) in self._moving_heads() or (not checks.counts and pushed < FIRST_CHECKS_S)
+        return head_of(pull) in self._moving_heads() or (not checks.counts and pushed < FIRST_CHECKS_S)
 
     async def _look(self, pulls: list[tuple[str, int, Json]]) -> list[str]:
         stale = [each for each in pulls if self._stale(*each)]
@@ -133,7 +133,7 @@ class Pulls:
         """Checks, reviews and mergeability as they are now."""
         place = Place(slug, number)
         checks, reviews, whole_pull = await asyncio.gather(
-            self.checks(slug, _head(pull)), self.reviews(place), self.api.object(place.pull, etag=True)
+            self.checks(slug, head_of(pull)), self.reviews(place), self.api.object(place.pull, etag=True)
         )
         return PullFacts(
             pull_mapping.count(*checks), pull_mapping.reviewed(reviews, whole_pull),
@@ -142,6 +142,8 @@ class Pulls:
 
     async def checks(self, slug: str, sha: str) -> tuple[list[Json], list[Json]]:
         """The check runs of a commit, and the statuses that other systems posted on it."""
+        if not sha:
+            return [], []
         root = f"/repos/{slug}/commits/{sha}"
         (found, _), statuses = await asyncio.gather(
             self.api.page(f"{root}/check-runs", {"per_page": 100}, "check_runs", etag=True), self._statuses(root)
@@ -167,7 +169,7 @@ class Pulls:
     async def children(self, place: Place) -> list[Job]:
         """The checks of the head as rows: the failed first. Those of Actions are their jobs."""
         home = self.home(place.slug)
-        checks, statuses = await self.checks(place.slug, _head(await self.read(place)))
+        checks, statuses = await self.checks(place.slug, head_of(await self.read(place)))
         made = [pull_mapping.check_record(check, home) for check in checks]
         made += [pull_mapping.status_record(status, home) for status in statuses]
         for record in made:
@@ -185,9 +187,10 @@ class Pulls:
         )
 
 
-def _head(pull: Json) -> str:
-    return text(section(pull, "head").get("sha"))
+def head_of(pull: Json) -> str:
+    """The commit that a pull request proposes; empty when it names none."""
+    return sha_of(section(pull, "head").get("sha"))
 
 
 def _stamp(pull: Json) -> Stamp:
-    return text(pull.get("updated_at")), _head(pull), text(section(pull, "base").get("sha"))
+    return text(pull.get("updated_at")), head_of(pull), text(section(pull, "base").get("sha"))

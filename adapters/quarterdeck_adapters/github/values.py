@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from quarterdeck_lifecycle.text import clean_line
 
 Json = Mapping[str, Any]
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def text(value: Any) -> str:
@@ -60,6 +62,11 @@ def epoch(value: Any) -> float | None:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def sha_of(value: Any) -> str:
+    """A commit's id; an empty string for anything else, as it becomes a part of a path."""
+    return value if isinstance(value, str) and _SHA.fullmatch(value) else ""
 
 
 def shown(value: Any, limit: int = 200) -> str:
