@@ -108,6 +108,8 @@ def _short(value: str) -> str:
 def hint_cells(pane: Pane, boot: Boot) -> list[Cell]:
     """What is known of the row under the cursor."""
     if pane.table.cursor_is_ghost:
+        if pane.ref is not None and boot.hub.find(pane.ref) is not None:
+            return [Cell(f"{UNICODE.ghost} this row no longer matches the filter; nothing can be done to it", "ghost")]
         return [Cell(f"{UNICODE.ghost} this row is gone; nothing can be done to it", "ghost")]
     record = pane.record
     if record is None:

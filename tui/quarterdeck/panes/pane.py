@@ -56,6 +56,7 @@ class Pane(Vertical):
         self._makers = {view.kind: RowMaker(view) for view in self.views}
         self._total = 0
         self._soon = False
+        self._chosen = False
         self._served: tuple[int, Mapping[tuple[str, str], str]] = (-1, {})
 
     def compose(self) -> ComposeResult:
@@ -113,6 +114,7 @@ class Pane(Vertical):
     def choose_filter(self, text: str) -> str:
         """Filter the rows; answers what is wrong with the expression, if anything."""
         self.maker.filter = Filter(text)
+        self._chosen = True
         self.show()
         return self.maker.filter.problem
 
@@ -134,8 +136,10 @@ class Pane(Vertical):
             rows = self.maker.make(records, look)
             table = self.table
             table.empty = self._empty_lines(snapshots, bool(records))
+            # Only another filter may take the cursor off a row that is still there; new data may not.
             gone = self.ref is None or self.hub.find(self.ref) is None
-            table.set_rows(rows, ghosts=gone)
+            table.set_rows(rows, ghosts=gone or not self._chosen)
+            self._chosen = False
             table.set_sort(self.maker.order, self.maker.reverse)
             note = trouble(snapshots, look.now)
             self.query_one(PaneNote).set_class(bool(note), "-shown")
