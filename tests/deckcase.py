@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from textual import events
 from textual.pilot import Pilot
 
 from quarterdeck.app import QuarterdeckApp
 from quarterdeck.boot import Boot
+from quarterdeck.screens.confirm import ConfirmDialog
 from quarterdeck_config.load import Loaded
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.ports import Source
@@ -68,6 +70,19 @@ class Deck:
     async def shows(self, words: str) -> None:
         """Wait until the screen shows these words."""
         await self.until(lambda: words in self.text, repr(words))
+
+    def by_hand(self, seconds: float = 0.5) -> None:
+        """Have each key of the open dialog struck that long after the one before, by the dialog's own clock."""
+        dialog = self.app.screen
+        assert isinstance(dialog, ConfirmDialog)
+        now = dialog._opened + 5
+
+        def stamp(_key: events.Key) -> float:
+            nonlocal now
+            now += seconds
+            return now
+
+        dialog._clock, dialog._stamp = lambda: now, stamp
 
     @property
     def toasts(self) -> list[str]:

@@ -131,8 +131,7 @@ async def test_many_are_confirmed_by_their_count() -> None:
     async with deck([source]) as d:
         await d.press(" ", " ", "X")
         await d.shows("type the count")
-        dialog = d.app.screen
-        dialog._clock = lambda: dialog._opened + 5
+        d.by_hand()
         await d.press("3", "enter")
         assert source.stop.executed == 0
         await d.press("backspace", "2", "enter")

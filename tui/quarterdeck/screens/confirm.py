@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual import events, on
@@ -13,7 +14,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
 from quarterdeck.screens.dialogs import Dialog, line, whole
-from quarterdeck.widgets.prompt import PromptInput
+from quarterdeck.screens.typed import TypedInput
 from quarterdeck_lifecycle.ports import Preview
 from quarterdeck_lifecycle.verbs import Verb
 
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
 
 ARMING_S = 0.3
 REPEAT_S = 0.12
-
-
-class TypedInput(PromptInput):
-    """A field that takes no paste: what is pasted was not read."""
-
-    def _on_paste(self, event: events.Paste) -> None:
-        event.stop()
-        event.prevent_default()
-        self.app.bell()
-
-    def action_paste(self) -> None:
-        """No paste."""
-        self.app.bell()
 
 
 class ConfirmDialog(Dialog[str]):
@@ -59,6 +47,7 @@ class ConfirmDialog(Dialog[str]):
         protected: bool,
         app: QuarterdeckApp,
         clock: Callable[[], float] = time.monotonic,
+        stamp: Callable[[events.Key], float] = attrgetter("time"),
     ) -> None:
         super().__init__(classes="-dangerous" if protected or confirm == "typed" else "")
         self._verb = verb
@@ -68,6 +57,7 @@ class ConfirmDialog(Dialog[str]):
         self._protected = protected
         self._owner = app
         self._clock = clock
+        self._stamp = stamp
         self._opened = 0.0
         self._last_key = 0.0
 
@@ -95,7 +85,7 @@ class ConfirmDialog(Dialog[str]):
             if self._confirm == "typed":
                 word = "the count" if len(self._previews) > 1 else "the name"
                 yield line(f"type {word} to confirm: {self.expected}   (paste does not count)", "bold")
-                yield TypedInput(id="typed")
+                yield TypedInput(id="typed", stamp=lambda key: self._stamp(key))
                 yield line("Enter confirms once it matches · Esc cancels · nothing is sent yet", "dim")
             else:
                 yield line("y confirms · n or Esc cancels · c copies the command · nothing is sent yet", "bold")
