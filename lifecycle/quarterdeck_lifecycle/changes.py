@@ -12,6 +12,7 @@ from quarterdeck_lifecycle.feed import Snapshot
 from quarterdeck_lifecycle.records import Record, Ref, State
 
 By = Callable[[Ref, float], tuple[Literal["us", "outside"], str, str]]
+YOUNG_S = 120.0
 LABEL_NOISE = ("com.docker.compose.config-hash", "com.docker.compose.image", "com.docker.compose.version")
 
 
@@ -32,7 +33,9 @@ def diff(old: Snapshot, new: Snapshot, *, at: float, by: By) -> list[ChangeRow]:
         if known is row:
             continue
         if known is None:
-            if row.announced and not (old.partial or new.partial):
+            # What is cut somewhere may only now have come into sight; what is younger than the last look is new.
+            young = (row.updated_at or 0.0) >= old.fetched_at - YOUNG_S
+            if row.announced and (young or not (old.partial or new.partial)):
                 found.append(_change(new, row, "new", "", _summary(row), at, by))
             continue
         for field in row.watched:
@@ -57,9 +60,10 @@ def _same_state(field: str, was: Any, now: Any) -> bool:
 
 def _pairs(field: str, was: Any, now: Any) -> Iterator[tuple[str, str, str]]:
     if isinstance(was, Mapping) and isinstance(now, Mapping):
+        one = "alias" if field == "aliases" else field.rstrip("s")
         for key in sorted(set(was) | set(now)):
             if was.get(key) != now.get(key) and key not in LABEL_NOISE:
-                yield f"{field.rstrip('s')} {key}", str(was.get(key, "")), str(now.get(key, ""))
+                yield f"{one} {key}", str(was.get(key, "")), str(now.get(key, ""))
     else:
         yield field, "" if was is None else str(was), "" if now is None else str(now)
 

@@ -6,19 +6,21 @@ Nothing here knows a system or a screen; the screens and the command line both c
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal, TypeVar
 
 import msgspec
 
-from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Refused, Timeout, Unsupported
+from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Refused, Timeout, Unavailable, Unsupported
 from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.kinds import PullRequest, Repository
 from quarterdeck_lifecycle.ledger import Entry, Ledger, Phase, op_id
 from quarterdeck_lifecycle.permit import permit
-from quarterdeck_lifecycle.policy import Confirm, Place, Policy
+from quarterdeck_lifecycle.policy import Access, Confirm, Place, Policy
 from quarterdeck_lifecycle.ports import Action, Acts, Outcome, Preview
 from quarterdeck_lifecycle.records import Record, Ref
 from quarterdeck_lifecycle.state import StateError
@@ -26,7 +28,9 @@ from quarterdeck_lifecycle.verbs import Registry, Verb
 
 READ_DEADLINE_S = 30.0
 WRITE_DEADLINE_S = 120.0
-OURS_S = 60.0
+OURS_S = 10.0
+"""How long after a verb's end a change of what it touched is still of its making."""
+NOT_RUNNING = ("exited", "created", "dead")
 T = TypeVar("T")
 
 
@@ -39,6 +43,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     result: Literal["SUCCEEDED", "FAILED", "UNKNOWN", "REFUSED"]
     message: str
     error: QuarterdeckError | None = None
+
+
+def deadline(preview: Preview) -> float:
+    """Seconds that the execution may take."""
+    return preview.deadline_s or WRITE_DEADLINE_S
 
 
 class Operator:
@@ -64,7 +73,7 @@ class Operator:
     def by(self, ref: Ref, at: float) -> tuple[Literal["us", "outside"], str, str]:
         """Whether a change seen now is of our making, and by which operation."""
         known = self._ours.get(ref)
-        if known is not None and at - known[0] <= OURS_S:
+        if known is not None and at <= known[0]:
             return "us", known[1], str(self.ledger.actor)
         return "outside", "", ""
 
@@ -72,6 +81,28 @@ class Operator:
         """Where a verb on this ref acts."""
         source = self.hub.sources.get(ref.source)
         return Place(ref.source, (record.environment if record else "") or (source.environment if source else ""))
+
+    def touched(self, verb: Verb, ref: Ref) -> list[Record]:
+        """The rows a verb on a whole source or compose project acts on; empty for a verb on a row."""
+        if ref.kind == "project":
+            return [row for row in self._of(ref.source, "container") if getattr(row, "project", "") == ref.id]
+        if ref.kind == "source":
+            rows = self._of(ref.source, verb.id.partition(".")[0])
+            return [row for row in rows if row.kind != "container" or row.state.startswith(NOT_RUNNING)]
+        return []
+
+    def _of(self, source: str, kind: str) -> list[Record]:
+        return [row for snap in self.hub.snapshots(kind) if snap.source == source for row in snap.rows]
+
+    def places(self, verb: Verb, ref: Ref, record: Record | None) -> list[Place]:
+        """Every place a verb writes to: the row's own, and those of all rows it would touch."""
+        found = [self.place(ref, record), *(self.place(row.ref, row) for row in self.touched(verb, ref))]
+        return list(dict.fromkeys(found))
+
+    def access(self, verb: Verb, ref: Ref, record: Record | None) -> Access:
+        """Whether all of those places are open; the first that is not says why."""
+        found = [self.policy.access(place) for place in self.places(verb, ref, record)]
+        return next((access for access in found if not access.open), found[0])
 
     def delegate(self, verb: Verb, ref: Ref, args: Mapping[str, str]) -> tuple[Verb, Ref, dict[str, str]]:
         """A verb that another system carries out: a pull request is checked out by the working copy here.
@@ -107,7 +138,7 @@ class Operator:
             return error.what
         if target != ref:
             ref, record = target, self.hub.find(target)
-        access = self.policy.access(self.place(ref, record))
+        access = self.access(verb, ref, record)
         if not access.open:
             return access.why
         if record is None:
@@ -115,8 +146,9 @@ class Operator:
         return action.permitted(record)
 
     def confirmation(self, verb: Verb, ref: Ref, record: Record | None, count: int = 1) -> Confirm:
-        """How the operator confirms this verb here."""
-        return self.policy.confirmation(verb, self.place(ref, record), count=count)
+        """How the operator confirms this verb here: as the strictest of the places it touches asks."""
+        asked = [self.policy.confirmation(verb, place, count=count) for place in self.places(verb, ref, record)]
+        return max(asked, key=("none", "key", "typed").index)
 
     async def preview(self, verb: Verb, ref: Ref, args: Mapping[str, str]) -> Preview:
         """What the verb would send. A refusal or a failure to read is in the ledger too."""
@@ -146,16 +178,25 @@ class Operator:
         )  # fmt: skip
         try:
             action = self.action(verb, ref)
-            access = self.policy.access(self.place(ref, preview.record))
+            access = self.access(verb, ref, preview.record)
             if not access.open:
                 raise Refused(f"{verb.title} was not sent", source=ref.source, why=access.why)
+            entry = replace(entry, why=why or access.reason)
             await self._append(entry)
         except QuarterdeckError as error:
             await self._note(verb, ref, "refused", error, op=op)
             return Result(op=op, verb=verb.id, ref=ref, result="REFUSED", message=str(error), error=error)
-        self._ours[ref] = (self._now(), op)
-        result = await self._carry_out(action, preview, op, verb)
-        self._ours[ref] = (self._now(), op)
+        ours = [ref, *(row.ref for row in self.touched(verb, ref))]
+        self._ours |= dict.fromkeys(ours, (math.inf, op))
+        try:
+            result = await self._carry_out(action, preview, op, verb)
+        except asyncio.CancelledError:
+            left = replace(entry, phase="outcome", result="UNKNOWN: the deck was left before it was read back")
+            with suppress(Refused):
+                await asyncio.shield(asyncio.ensure_future(self._append(left)))
+            raise
+        finally:
+            self._ours |= dict.fromkeys(ours, (self._now() + OURS_S, op))
         if result.result == "SUCCEEDED" and preview.inverse is not None:
             self.last = preview
         try:
@@ -165,18 +206,22 @@ class Operator:
         self.hub.poke(ref.source)
         return result
 
+    async def refuse(self, verb: Verb, ref: Ref, why: str) -> None:
+        """Write down that a verb was refused before its preview."""
+        await self._note(verb, ref, "refused", Refused(f"{verb.title} was refused", source=ref.source, why=why))
+
     async def _carry_out(self, action: Action, preview: Preview, op: str, verb: Verb) -> Result:
         def ended(
             result: Literal["SUCCEEDED", "FAILED", "UNKNOWN"], message: str, error: QuarterdeckError | None = None
         ) -> Result:
             return Result(op=op, verb=verb.id, ref=preview.ref, result=result, message=message, error=error)
 
-        said, timeout = "", None
+        said, lost = "", None
         with permit(preview.ref.source), self.hub.busy.work(f"verb {verb.id}"):
             try:
-                said = await self._bounded(action.execute(preview), WRITE_DEADLINE_S, verb.title, preview.ref)
-            except Timeout as error:
-                timeout = error
+                said = await self._bounded(action.execute(preview), deadline(preview), verb.title, preview.ref)
+            except Unavailable as error:
+                lost = error  # it may have arrived all the same: only reading back can tell
             except QuarterdeckError as error:
                 return ended("FAILED", str(error), error)
         with self.hub.busy.work(f"verify {verb.id}"):
@@ -188,8 +233,10 @@ class Operator:
                 return ended("UNKNOWN", f"sent, but it could not be read back: {error}", error)
         if seen.verified:
             return ended("SUCCEEDED", seen.message)
-        if timeout is not None:
-            return ended("UNKNOWN", f"{timeout}; read back: {seen.message}", timeout)
+        if isinstance(lost, Timeout):
+            return ended("UNKNOWN", f"{lost}; read back: {seen.message}", lost)
+        if lost is not None:
+            return ended("FAILED", f"{lost}; read back: {seen.message}", lost)
         return ended("FAILED", f"{seen.message}{f' ({said})' if said else ''}")
 
     async def _bounded(self, work: Awaitable[T], deadline: float, what: str, ref: Ref) -> T:

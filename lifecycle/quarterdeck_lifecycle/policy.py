@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -45,7 +45,8 @@ class Policy:
     """Decides, and remembers the windows that were opened.
 
     A place that is not on this machine, or whose source or environment looks live or is protected, starts read-only;
-    `open_for` opens one for ten minutes. `read_only` shuts all, for good.
+    `open_for` opens one for ten minutes. `read_only` shuts all, for good; `shut` and `closed` answer why all, or one
+    source, cannot be opened now.
     """
 
     def __init__(
@@ -54,13 +55,15 @@ class Policy:
         read_only: bool = False,
         protected: Callable[[str], bool] = lambda _environment: False,
         local: Callable[[str], bool] = lambda _source: True,
-        closed: Mapping[str, str] | None = None,
+        closed: Callable[[str], str] = lambda _source: "",
+        shut: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.read_only = read_only
         self._protected = protected
         self._local = local
-        self._closed = dict(closed or {})
+        self._closed = closed
+        self._shut = shut
         self._clock = clock
         self._windows: dict[Place, tuple[float, str]] = {}
 
@@ -68,8 +71,8 @@ class Policy:
         """Whether `place` is open for writing, and why not."""
         if self.read_only:
             return Access(open=False, why="the deck was started with --read-only")
-        if place.source in self._closed:
-            return Access(open=False, why=self._closed[place.source])
+        if why := self._shut() or self._closed(place.source):
+            return Access(open=False, why=why)
         window = self._windows.get(place)
         if window is not None:
             until, reason = window
@@ -88,7 +91,7 @@ class Policy:
         """Open a window. Raises ValueError without a reason; `--read-only` and closed sources stay shut."""
         if not reason.strip():
             raise ValueError("a reason is required")
-        if not self.read_only and place.source not in self._closed:
+        if not (self.read_only or self._shut() or self._closed(place.source)):
             self._windows[place] = (self._clock() + seconds, reason.strip())
         return self.access(place)
 

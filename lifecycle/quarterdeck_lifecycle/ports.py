@@ -203,6 +203,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     `steps` is exactly what will be sent. `token` is the precondition: what the operator saw, compared again right
     before execution. `impact` lists what goes or changes; `inverse` is the verb and its arguments that undo it, or
     None with `why_no_inverse`. `after` is what the verification must read back, in words.
+    `deadline_s` bounds the execution where the operator's default of two minutes is too short for what it does.
     """
 
     verb: str
@@ -215,6 +216,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     before: str = ""
     after: str = ""
+    deadline_s: float = 0.0
     token: Any = None
     inverse: tuple[str, dict[str, str]] | None = None
     why_no_inverse: str = ""

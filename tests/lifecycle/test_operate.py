@@ -152,7 +152,7 @@ def test_windows_open_with_a_reason_and_close_by_themselves() -> None:
 
 def test_read_only_and_closed_sources_cannot_be_opened() -> None:
     assert not Policy(read_only=True).open_for(Place("a"), "why").open
-    assert not Policy(closed={"a": "the config says so"}).open_for(Place("a"), "why").open
+    assert not Policy(closed=lambda source: "the config says so").open_for(Place("a"), "why").open
 
 
 @pytest.mark.parametrize(

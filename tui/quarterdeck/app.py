@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shlex
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
 from rich.text import Text
-from textual.app import App
+from textual.app import App, SuspendNotSupported
 from textual.binding import BindingType
 from textual.notifications import SeverityLevel
 from textual.theme import Theme
@@ -25,6 +25,7 @@ from quarterdeck.crash import report
 from quarterdeck.deck import DeckScreen
 from quarterdeck.terminal import copy_text, save_private, slow_link, speaks_utf8
 from quarterdeck.typeahead import KeyGate
+from quarterdeck_adapters.blocking import call
 from quarterdeck_config.secrets import redact
 from quarterdeck_config.themes import THEMES, resolve_theme
 from quarterdeck_lifecycle.changelog import ChangeRow
@@ -36,6 +37,7 @@ from quarterdeck_lifecycle.records import Record
 from quarterdeck_lifecycle.state import StateError, state_folder
 
 IDLE_S = 600.0
+SAVE_S = 30.0
 
 
 class QuarterdeckApp(App[int]):
@@ -64,8 +66,13 @@ class QuarterdeckApp(App[int]):
         self._background: set[asyncio.Task[None]] = set()
         self._pace = 1.0
         self._last_key = time.monotonic()
+        self.keys_pressed = 0
         self._keys = KeyGate(self, self.busy, super().on_event)
         boot.hub.changes.append(self._changed)
+        for name in (*(data.name for data in THEMES.values()), *boot.loaded.config.themes):
+            self._add_theme(name)
+        # Before anything is styled: a theme chosen later has every style made twice.
+        self.set_reactive(App.theme, self._theme_wanted())
 
     @property
     def colours(self) -> dict[str, str]:
@@ -73,18 +80,16 @@ class QuarterdeckApp(App[int]):
         environments = self.boot.loaded.config.environments
         return {name: str(e.color) for name, e in environments.items() if e.color}
 
+    def get_default_screen(self) -> DeckScreen:
+        """The deck itself: no empty screen is made and styled before it."""
+        return self.deck
+
     def get_loading_widget(self) -> Widget:
         """Words, not an animation: that alone would cost 105 KB a second."""
         return Static("asking")
 
     def on_mount(self) -> None:
         """Paint first; ask systems after."""
-        for data in THEMES.values():
-            self._add_theme(data.name)
-        for name in self.boot.loaded.config.themes:
-            self._add_theme(name)
-        self.use_theme(self._theme_wanted(), quiet=True)
-        self.push_screen(self.deck)
         self.call_after_refresh(self._begin)
         self.set_interval(30, self._rest)
 
@@ -124,6 +129,8 @@ class QuarterdeckApp(App[int]):
             self.say(f"theme {name}")
 
     def _begin(self) -> None:
+        gc.freeze()
+        gc.enable()
         with self.busy.work("begin"):
             self.boot.take_configured()
             self.deck.listen()
@@ -285,23 +292,40 @@ class QuarterdeckApp(App[int]):
 
     def save_text(self, name: str, text: str) -> None:
         """To a private file in the state folder; says where."""
+        self.work(self._save(name, text), "save")
+
+    async def _save(self, name: str, text: str) -> None:
         try:
-            path = save_private(state_folder(self.boot.env) / "saved", name, redact(text))
+            path = await self._kept(name, text)
         except OSError as error:
             self.say(f"not saved: {error}", "error")
         else:
             self.say(f"saved to {path}")
 
+    async def _kept(self, name: str, text: str) -> str:
+        """The path of a private file; a long text is redacted and written off the loop. Raises OSError, Timeout."""
+        folder = state_folder(self.boot.env) / "saved"
+        return await call(
+            lambda: save_private(folder, name, redact(text)), deadline=SAVE_S, source="", what="writing the file"
+        )
+
     def page_text(self, text: str) -> None:
-        """In $PAGER, with the terminal handed over."""
+        """In $PAGER, with the terminal handed over; the systems are still listened to."""
+        self.work(self._page(text), "pager")
+
+    async def _page(self, text: str) -> None:
+        path = ""
         try:
-            path = save_private(state_folder(self.boot.env) / "saved", "pager", redact(text))
-            argv = [*shlex.split(self.boot.env.get("PAGER") or "less -R"), path]
-            with self.suspend():
-                subprocess.run(argv, env=self.boot.env, check=False)
-            os.unlink(path)
-        except (OSError, ValueError) as error:
-            self.say(f"no pager: {error}", "error")
+            argv = shlex.split(self.boot.env.get("PAGER") or "less -R")
+            path = await self._kept("pager", text)
+            with self.suspend(), self.batch_update():
+                process = await asyncio.create_subprocess_exec(*argv, path, env=self.boot.env)
+                await process.wait()
+        except (OSError, ValueError, SuspendNotSupported) as error:
+            self.say(f"no pager: {error or 'this terminal cannot be handed over'}", "error")
+        finally:
+            if path:
+                os.unlink(path)
         self.refresh()
 
     def open_query(self, expression: str) -> None:
@@ -326,8 +350,10 @@ class QuarterdeckApp(App[int]):
         self.deck.listen()
         self.deck.refresh_all()
         bad = len(loaded.errors)
-        told = self.boot.notice if bad else "no problems"
-        self.say(f"config read again: {told}", "warning" if bad else "information")
+        if bad:
+            self.say(f"the old config stays, the new one has errors: {loaded.errors[0]}", "warning")
+            return
+        self.say("config read again: no problems")
 
     def toggle_mouse(self) -> None:
         """Take the mouse, or leave it to the terminal's own selection."""
@@ -337,7 +363,6 @@ class QuarterdeckApp(App[int]):
             getattr(driver, "_enable_mouse_support" if self.mouse else "_disable_mouse_support", lambda: None)()
         self.say("mouse on" if self.mouse else "mouse off: the terminal selects text itself")
 
-
     async def on_event(self, event: Any) -> None:
         """Remember when the operator was last seen, and let keys act in the order they were typed."""
         from textual import events
@@ -346,6 +371,7 @@ class QuarterdeckApp(App[int]):
             self._last_key = time.monotonic()
             self._set_pace(1.0)
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            self.keys_pressed += 1
             await self._keys.take(event)
         else:
             await super().on_event(event)

@@ -87,12 +87,10 @@ class Boot:
             read_only=read_only,
             protected=self._protected_environment,
             local=self.is_local,
-            closed={s.name: "the config says read_only" for s in self.loaded.config.sources if s.read_only},
+            closed=self._why_closed,
+            shut=lambda: self.unreadable,
         )
-        keymap = check_keymap(self.loaded.config.keys, [_bindable(v) for v in built_in() if v.key])
-        self.key_problems = keymap.problems
-        rebound = {id: key for id, key in keymap.keys.items() if id in self.loaded.config.keys}
-        self.registry = Registry(built_in(), rebound)
+        self.registry = Registry(built_in(), self._rebound())
         self.operator = Operator(self.hub, self.registry, self.policy, self.ledger, now=now)
         self.hub.changes.append(self._keep_changes)
         self._writing: set[asyncio.Task[int]] = set()
@@ -116,6 +114,22 @@ class Boot:
         """The environment a source belongs to, or an empty string."""
         config = self.configs.get(source)
         return (config.environment or "") if config else ""
+
+    @property
+    def unreadable(self) -> str:
+        """Why nothing may be written while a config file could not be read at all: what it protects is unknown."""
+        whole = [error for error in self.loaded.errors if not error.key]
+        return f"the config cannot be read: {whole[0]}" if whole else ""
+
+    def _why_closed(self, source: str) -> str:
+        config = self.loaded.config.source(source)
+        return "the config says read_only" if config is not None and config.read_only else ""
+
+    def _rebound(self) -> dict[str, str]:
+        """The operator's own keys; what is refused of them stands in `key_problems`."""
+        keymap = check_keymap(self.loaded.config.keys, [_bindable(v) for v in built_in() if v.key])
+        self.key_problems = keymap.problems
+        return {id: key for id, key in keymap.keys.items() if id in self.loaded.config.keys}
 
     def is_local(self, source: str) -> bool:
         """Whether a source is on this machine: a path, a unix socket, the loopback."""
@@ -247,15 +261,21 @@ class Boot:
                 self.failed[config.name] = error
 
     async def reload(self) -> Loaded:
-        """Read the config again and exchange the sources that differ."""
-        self.loaded = load(self.cwd, config=self._config_path, env=self.env)
-        wanted = {source.name: source for source in self.loaded.config.sources}
+        """Read the config again and exchange what differs. One with errors is not used: the old one stays."""
+        loaded = load(self.cwd, config=self._config_path, env=self.env)
+        if loaded.errors:
+            return loaded
+        old, self.loaded = self.loaded.config, loaded
+        self.registry.rebind(self._rebound())
+        new = loaded.config
+        wanted = {source.name: source for source in new.sources}
+        moved = (old.services, old.models, old.repositories) != (new.services, new.models, new.repositories)
         for name in list(self.hub.sources):
             configured = any(f.name == name and f.evidence == "configured" for f in self.findings)
-            if (configured or name in wanted) and wanted.get(name) != self.configs.get(name):
+            if moved or ((configured or name in wanted) and wanted.get(name) != self.configs.get(name)):
                 await self.hub.remove(name)
         await self.discover()
-        return self.loaded
+        return loaded
 
     async def close(self) -> None:
         """Let everything go, within a few seconds."""
@@ -290,7 +310,7 @@ class Boot:
 
 def image_host(row: Record) -> str:
     """The registry's host in an image reference (`host:port/name` or `host.name/name`), or an empty string."""
-    reference = row.image if isinstance(row, Container) else str(next(iter(getattr(row, "tags", ())), ""))
+    reference = row.image if isinstance(row, Container) else row.name
     host, slash, _ = reference.partition("/")
     return host if slash and (":" in host or "." in host or host == "localhost") else ""
 

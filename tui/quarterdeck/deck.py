@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -56,13 +57,13 @@ class DeckScreen(Looking, Doing, Screen[None]):
     """Five live panes. All data comes from the hub; all verbs go through the operator."""
 
     app: QuarterdeckApp
+    AUTO_FOCUS = ""
 
     def __init__(self) -> None:
         super().__init__()
         self.focused_pane = "containers"
         self.zoomed = False
         self.wide = False
-        self._laid_out = False
         self.filtering = False
         self.live = LiveStats(self)
         self._unlisten: Callable[[], None] | None = None
@@ -71,10 +72,12 @@ class DeckScreen(Looking, Doing, Screen[None]):
         """Two lines above, three below, the panes between."""
         yield TopBar()
         yield TroubleBar()
-        with Container(id="panes"):
-            for name in PANES:
+        self.wide = self._has_room(self.app.size)
+        with Container(id="panes", classes="-wide" if self.wide else ""):
+            for name in WIDE_ORDER if self.wide else PANES:
                 made = MetricsPane if name == "metrics" else Pane
-                yield made(name, self.app.boot.hub, self.app.now)
+                collapsed = not self.wide and name != self.focused_pane
+                yield made(name, self.app.boot.hub, self.app.now, collapsed)
         yield PromptBar()
         yield ChangeBar()
         yield HintBar()
@@ -86,7 +89,6 @@ class DeckScreen(Looking, Doing, Screen[None]):
         for pane in self.panes:
             pane.colours = self.app.colours
             pane.looked_for = self.app.boot.looked_for(pane.pane)
-        self.lay_out()
         self.listen()
         self.set_interval(60, self.refresh_all)
         self.set_interval(1, self.refresh_window)
@@ -170,10 +172,9 @@ class DeckScreen(Looking, Doing, Screen[None]):
 
     def lay_out(self) -> None:
         """All five open where there is room, else the focused one with the others as one line each."""
-        self.wide = self.size.width >= WIDE and self.size.height >= TALL and not self.zoomed
+        self.wide = self._has_room(self.size) and not self.zoomed
         panes = self.query_one("#panes")
-        if panes.has_class("-wide") is not self.wide or not self._laid_out:
-            self._laid_out = True
+        if panes.has_class("-wide") is not self.wide:
             panes.set_class(self.wide, "-wide")
             for name in WIDE_ORDER if self.wide else PANES:
                 panes.move_child(self.query_one(f"#{name}"), after=len(panes.children) - 1)
@@ -181,6 +182,10 @@ class DeckScreen(Looking, Doing, Screen[None]):
             focused = pane.pane == self.focused_pane
             pane.set_class(self.zoomed and not focused, "-hidden")
             pane.collapse(not self.wide and not focused)
+
+    @staticmethod
+    def _has_room(size: Size) -> bool:
+        return size.width >= WIDE and size.height >= TALL
 
     def on_resize(self) -> None:
         """Another size may be another layout."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 from textual.notifications import SeverityLevel
 
 from quarterdeck_lifecycle.errors import QuarterdeckError
-from quarterdeck_lifecycle.operate import READ_DEADLINE_S, WRITE_DEADLINE_S
+from quarterdeck_lifecycle.operate import READ_DEADLINE_S, deadline
+from quarterdeck_lifecycle.policy import Confirm
 from quarterdeck_lifecycle.ports import Preview
 from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.verbs import Verb
@@ -21,40 +22,51 @@ MOST_IN_BULK = 50
 class Doing:
     """Mutations of the rows under the cursor or marked."""
 
+    _previewing = ""
+
     @property
     def _acting(self) -> DeckScreen:
         return cast("DeckScreen", self)
+
+    def why_not(self, verb: Verb) -> str:
+        """The first reason why a verb cannot act on the rows it would act on; empty when it may be tried."""
+        deck = self._acting
+        operator, hub = deck.app.boot.operator, deck.app.boot.hub
+        for ref in self.targets(verb)[:MOST_IN_BULK]:
+            reason = operator.why_not(verb, ref, hub.find(ref))
+            if reason:
+                return reason
+        return ""
+
+    def targets(self, verb: Verb) -> list[Ref]:
+        """What a verb would act on: the marked rows, else the row under the cursor."""
+        deck = self._acting
+        return list(dict.fromkeys(verb_ref(verb, ref, deck) for ref in deck.refs))
 
     def choose_verb(self, verbs: list[Verb]) -> None:
         """Several verbs on one key: a menu, with the reason where one is greyed."""
         from quarterdeck.screens.dialogs import Choice, MenuDialog
 
         deck = self._acting
-        ref, record = deck.pane.ref, deck.record
-        if ref is None:
+        if not deck.refs:
             return
-
-        def why_not(verb: Verb) -> str | None:
-            target = verb_ref(verb, ref, deck)
-            return deck.app.boot.operator.why_not(verb, target, deck.app.boot.hub.find(target))
-
-        choices = [
-            Choice(verb.id, verb.title, why_not(verb) or "")
-            for verb in verbs
-        ]
+        choices = [Choice(verb.id, verb.title, self.why_not(verb)) for verb in verbs]
         allowed = [choice for choice in choices if not choice.why_not]
-        if not allowed:
-            deck.app.say(f"{choices[0].title} {record.name if record else ref.id}: {choices[0].why_not}", "warning")
-            return
-        if len(allowed) == 1:
-            self.act(next(verb for verb in verbs if verb.id == allowed[0].id))
+        if len(allowed) <= 1:
+            self.act(next(verb for verb in verbs if verb.id == (allowed or choices)[0].id))
             return
 
         def chosen(id: str | None) -> None:
             if id is not None:
                 self.act(next(verb for verb in verbs if verb.id == id))
 
-        deck.app.push_screen(MenuDialog(f"{record.name if record else ref.id}", choices), chosen)
+        deck.app.push_screen(MenuDialog(self._called(deck.refs), choices), chosen)
+
+    def _called(self, refs: list[Ref]) -> str:
+        if len(refs) > 1:
+            return f"{len(refs)} marked rows"
+        record = self._acting.app.boot.hub.find(refs[0])
+        return record.name if record is not None else refs[0].id
 
     def act(self, verb: Verb, given: dict[str, str] | None = None) -> None:
         """Start a mutation on the marked rows, or the row under the cursor; `given` arguments are not asked for."""
@@ -64,8 +76,11 @@ class Doing:
         if deck.table.cursor_is_ghost and not deck.table.marked:
             deck.app.say("this row is gone; nothing was sent", "warning")
             return
-        refs = list(dict.fromkeys(verb_ref(verb, ref, deck) for ref in deck.refs))
+        refs = self.targets(verb)
         if not refs:
+            return
+        if deck.table.size.height < 2:
+            deck.app.say("no row is visible: enlarge the terminal", "warning")
             return
         if len(refs) > 1 and not verb.bulk:
             deck.app.say(f"{verb.title} works on one row at a time", "warning")
@@ -74,10 +89,10 @@ class Doing:
             deck.app.say(f"{len(refs)} rows are marked; at most {MOST_IN_BULK} at once", "warning")
             return
         for ref in refs:
-            record = deck.app.boot.hub.find(ref)
-            reason = deck.app.boot.operator.why_not(verb, ref, record)
+            reason = deck.app.boot.operator.why_not(verb, ref, deck.app.boot.hub.find(ref))
             if reason:
-                deck.app.say(f"{verb.title} {record.name if record else ref.id}: {reason}", "warning")
+                deck.app.say(f"{verb.title} {self._called([ref])}: {reason}", "warning")
+                deck.app.work(deck.app.boot.operator.refuse(verb, ref, reason), "ledger")
                 return
         missing = [a for a in verb.args if a.required and not (given or {}).get(a.name, a.default)]
         if missing or (given is None and any(a.ask for a in verb.args)):
@@ -89,27 +104,38 @@ class Doing:
 
     def _preview(self, verb: Verb, refs: list[Ref], args: dict[str, str]) -> None:
         deck = self._acting
+        if self._previewing:
+            deck.app.say(f"the preview of {self._previewing} is under way; nothing else was begun", "warning")
+            return
+        self._previewing = verb.title
         deck.app.work(self._preview_and_confirm(verb, refs, args), f"preview of {verb.title}")
 
     async def _preview_and_confirm(self, verb: Verb, refs: list[Ref], args: dict[str, str]) -> None:
+        deck, operator = self._acting, self._acting.app.boot.operator
+        pressed = deck.app.keys_pressed
+        previews: list[Preview] = []
+        try:
+            previews.extend([await operator.preview(verb, ref, args) for ref in refs])
+        except QuarterdeckError as error:
+            deck.app.say(str(error), "error")
+            return
+        finally:
+            self._previewing = ""
+        asked = [operator.confirmation(verb, p.ref, p.record, len(previews)) for p in previews]
+        confirm = max(asked, key=("none", "key", "typed").index)
+        if confirm == "none":
+            await self._perform(verb, previews, "")
+        elif deck.app.keys_pressed != pressed or deck.app.screen is not deck:
+            # A dialog that comes late would take keys that were meant for something else.
+            deck.app.say(f"the preview of {verb.title} {self._called(refs)} is ready; press its key again", "warning")
+        else:
+            self._confirm(verb, previews, confirm)
+
+    def _confirm(self, verb: Verb, previews: list[Preview], confirm: Confirm) -> None:
         from quarterdeck.screens.confirm import ConfirmDialog
 
         deck, operator = self._acting, self._acting.app.boot.operator
-        previews: list[Preview] = []
-        for ref in refs:
-            try:
-                previews.append(await operator.preview(verb, ref, args))
-            except QuarterdeckError as error:
-                deck.app.say(str(error), "error")
-                return
-        first = previews[0]
-        confirm = operator.confirmation(verb, first.ref, first.record, len(previews))
-        if confirm == "none":
-            await self._perform(verb, previews, "")
-            return
-        places = {operator.place(preview.ref, preview.record) for preview in previews}
-        if any(operator.confirmation(verb, p.ref, p.record, len(previews)) == "typed" for p in previews):
-            confirm = "typed"
+        places = {place for preview in previews for place in operator.places(verb, preview.ref, preview.record)}
         where = ", ".join(sorted(map(str, places)))
         guarded = any(map(deck.app.boot.policy.guarded, places))
         dialog = ConfirmDialog(verb, previews, confirm, where, guarded, deck.app)
@@ -119,21 +145,23 @@ class Doing:
         )
 
     async def _perform(self, verb: Verb, previews: list[Preview], why: str) -> None:
-        deck = self._acting
-        for preview in previews:
+        deck, table = self._acting, self._acting.table
+        for place, preview in enumerate(previews):
             name = preview.record.name if preview.record else preview.ref.id
             deck.app.say(f"{verb.title} {name}: sent", "information")
-            deck.app.begin_operation(f"{verb.title} {name}", WRITE_DEADLINE_S + READ_DEADLINE_S)
+            deck.app.begin_operation(f"{verb.title} {name}", deadline(preview) + READ_DEADLINE_S)
             try:
                 result = await deck.app.boot.operator.perform(preview, why=why)
             finally:
                 deck.app.end_operation()
             severity: SeverityLevel = "information" if result.result == "SUCCEEDED" else "error"
             deck.app.say(f"{verb.title} {name}: {result.result.lower()}. {result.message}", severity)
-            if result.result != "SUCCEEDED" and len(previews) > 1:
-                deck.app.say("the rest was not sent", "warning")
+            if result.result == "SUCCEEDED":
+                table.unmark(preview.ref)
+            elif place + 1 < len(previews):
+                rest = ", ".join(p.record.name if p.record else p.ref.id for p in previews[place + 1 :])
+                deck.app.say(f"not sent: {rest}", "warning")
                 return
-        deck.table.clear_marks()
 
     def do_container_shell(self) -> None:
         """A shell inside the container under the cursor."""

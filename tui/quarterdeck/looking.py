@@ -12,7 +12,7 @@ from quarterdeck.views.catalog import TABS
 from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.ports import Describes, Drills, TailsLogs
-from quarterdeck_lifecycle.records import PANES, Record, Ref
+from quarterdeck_lifecycle.records import PANES, Record, Ref, Status
 
 if TYPE_CHECKING:
     from quarterdeck.deck import DeckScreen
@@ -161,6 +161,26 @@ class Looking:
     def do_down(self) -> None:
         """One down."""
         self._deck.table.action_cursor_down()
+
+    def do_hit_next(self) -> None:
+        """The next row in trouble."""
+        self._next_trouble(1)
+
+    def do_hit_previous(self) -> None:
+        """The previous row in trouble."""
+        self._next_trouble(-1)
+
+    def _next_trouble(self, step: int) -> None:
+        deck = self._deck
+        keys = [row.key for row in deck.table.rows]
+        start = keys.index(deck.table.cursor_key) if deck.table.cursor_key in keys else 0
+        for offset in range(1, len(keys) + 1):
+            key = keys[(start + step * offset) % len(keys)]
+            record = deck.app.boot.hub.find(key) if isinstance(key, Ref) else None
+            if record is not None and record.status in (Status.BAD, Status.LOOK, Status.WAITING):
+                deck.table.move_to_key(key)
+                return
+        deck.app.say("no row here is in trouble")
 
     def do_refresh(self) -> None:
         """Ask the sources of this pane again."""

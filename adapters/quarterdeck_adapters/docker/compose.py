@@ -69,6 +69,7 @@ class Compose(Mutation):
         ]
         return Preview(
             verb=self.verb, ref=ref, args=kept, title=f"compose {self.word} {ref.id}",
+            deadline_s=DEADLINES[self.word] + 10,
             steps=(Step(call=shlex.join(argv), detail=f"in {kept['working_dir']}"),),
             impact=tuple(self._impact(members, states)), warnings=tuple(self._warnings()),
             before=f"{sum(each.get('State') == 'running' for each in members)} of {len(members)} running",

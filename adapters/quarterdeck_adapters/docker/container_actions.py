@@ -149,7 +149,7 @@ class Change(_OnContainer):
             inverse, why_none = None, "a signal cannot be taken back"
         return Preview(
             verb=self.verb, ref=ref, record=await self.record(ref), args=kept,
-            title=f"{self.spec.word} {name}",
+            title=f"{self.spec.word} {name}", deadline_s=120 + float(kept.get("timeout", 0)),
             steps=(Step(call=f"POST /containers/{ref.id}/{self.spec.word}{query}", detail=name),),
             impact=(f"{name} · {found.get('Config', {}).get('Image', '')}",), warnings=tuple(warnings),
             before=state, after=self.spec.after if self._ends(kept) else "the signal was taken", token=token(found),

@@ -67,7 +67,7 @@ class Pull(_OnImage):
         here = await self.look(reference)
         before = str(here["Id"]) if here else ""
         return Preview(
-            verb=self.verb, ref=ref, args={"reference": reference}, title=f"pull {reference}",
+            verb=self.verb, ref=ref, args={"reference": reference}, title=f"pull {reference}", deadline_s=PULL_S,
             steps=(Step(call=f"POST /images/create?fromImage={name}&tag={tag}", detail=reference),),
             impact=(f"{reference} is {before[:19]} here now" if before else f"{reference} is not here yet",),
             before=before, after=f"{reference} names what the registry serves", token=before,

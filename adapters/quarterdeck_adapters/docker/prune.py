@@ -145,7 +145,7 @@ class Prune(Mutation):
         impact += [f"remove: {i.name}" + ("" if self.plan.networks else f" ({size(i.size)})") for i in going]
         return Preview(
             verb=self.verb, ref=ref, args={"all": "true"} if everything else {},
-            title=f"remove {len(going)} {self.plan.what}{total}",
+            title=f"remove {len(going)} {self.plan.what}{total}", deadline_s=310,
             steps=tuple(Step(call=f"DELETE {item.path}", detail=item.name) for item in going),
             impact=tuple(impact), before=f"{len(items)} looked at", after=f"{len(going)} fewer",
             token=tuple(item.path for item in going), why_no_inverse="what is removed is gone",

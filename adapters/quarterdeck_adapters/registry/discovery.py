@@ -1,4 +1,4 @@
-"""Finding registries: QUARTERDECK_REGISTRIES, Docker's own logins on the loopback, and port 5000 of the loopback.
+"""Finding registries: QUARTERDECK_REGISTRIES, and on the loopback Docker's logins, images, published ports, port 5000.
 
 Public hubs are never asked by themselves.
 """
@@ -30,6 +30,11 @@ async def discover(context: Context, loopback: Sequence[str] = LOOPBACK) -> Sequ
             places.setdefault(named.strip().rstrip("/"), ("QUARTERDECK_REGISTRIES", True))
     for host in await _docker_hosts(context):
         places.setdefault(host, ("a login in Docker's config", False))
+    for lead in context.published:
+        if "registry" in lead.image.lower():
+            places.setdefault(lead.address, (f"container {lead.container} publishes it", False))
+    for host in filter(_loopback, context.image_hosts):
+        places.setdefault(host, ("a local image's reference", False))
     for host in loopback:
         places.setdefault(host, (f"the loopback's {host}", False))
     asked = [_ask(place, evidence, meant) for place, (evidence, meant) in list(places.items())[:MOST]]

@@ -22,6 +22,10 @@ class Registry:
         self._verbs = {verb.id: verb for verb in verbs}
         self._keys = {id: (keys or {}).get(id, verb.key) for id, verb in self._verbs.items()}
 
+    def rebind(self, keys: Mapping[str, str]) -> None:
+        """Lay other keys over the defaults."""
+        self._keys = {id: keys.get(id, verb.key) for id, verb in self._verbs.items()}
+
     def __iter__(self) -> Iterator[Verb]:
         return iter(self._verbs.values())
 

@@ -81,22 +81,27 @@ async def _run(
         preview = await boot.operator.preview(verb, ref, given)
         show_preview(verb, preview, as_json)
         return 0
-    place = boot.operator.place(ref, record)
-    access = boot.policy.access(place)
-    if not access.open:
+    if boot.loaded.errors:
+        return fail(f"nothing is written while the config has errors: {boot.loaded.errors[0]}", 2)
+    places = boot.operator.places(verb, ref, record)
+    for place in places:
+        if boot.policy.access(place).open:
+            continue
+        opened = boot.policy.open_for(place, reason or "asked for the reason")
+        if not opened.open:
+            return await _refuse(boot, verb, ref, opened.why)
         if not (yes and reason):
-            return await _refuse(boot, verb, ref, f"{access.why}; here: --yes --reason TEXT")
-        access = boot.policy.open_for(place, reason)
-        if not access.open:
-            return await _refuse(boot, verb, ref, access.why)
+            boot.policy.shut(place)
+            why = boot.policy.access(place).why.partition(": W ")[0]
+            return await _refuse(boot, verb, ref, f"{why}; --yes --reason TEXT opens it for this command")
     why_not = boot.operator.why_not(verb, ref, record)
     if why_not:
         return await _refuse(boot, verb, ref, why_not)
     preview = await boot.operator.preview(verb, ref, given)
     name = preview.record.name if preview.record is not None else ref.id
     needed = boot.operator.confirmation(verb, ref, preview.record)
-    if boot.policy.guarded(place) and confirmed != name and needed != "none":
-        return await _refuse(boot, verb, ref, f"{place} is protected: --confirm {name}")
+    if (guarded := [p for p in places if boot.policy.guarded(p)]) and confirmed != name and needed != "none":
+        return await _refuse(boot, verb, ref, f"{guarded[0]} is protected: --confirm {name}")
     if needed != "none" and not yes:
         if not answering:
             return await _refuse(boot, verb, ref, "no terminal to ask on: --yes")

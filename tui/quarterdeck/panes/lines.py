@@ -133,7 +133,7 @@ def operation_cells(operation: tuple[str, float, float] | None) -> list[Cell]:
 
 def key_cells(deck: DeckScreen, boot: Boot) -> list[Cell]:
     """The keys that apply to the row, greyed where the operator may not."""
-    kind, record = deck.pane.view.kind, deck.record
+    kind = deck.pane.view.kind
     cells: list[Cell] = []
     seen: set[str] = set()
     for verb in boot.registry.on(kind):
@@ -144,10 +144,9 @@ def key_cells(deck: DeckScreen, boot: Boot) -> list[Cell]:
         verbs = choose(boot.registry, "deck", keys[0], kind)
         title = "/".join(v.title for v in verbs[:2])
         style = ""
-        if verb.kind is VerbKind.MUTATION:
-            ref = deck.pane.ref
-            if ref is None or all(boot.operator.why_not(v, ref, record) for v in verbs):
-                style = "dim"
+        acts = verb.kind is VerbKind.MUTATION
+        if acts and (not deck.refs or all(deck.why_not(v) for v in verbs)):
+            style = "dim"
         cells += [Cell(pretty(keys), "accent" if not style else "dim"), Cell(f" {title}  ", style or "")]
     for id in ("open", "detail", "filter", "command", "help"):
         verb_keys = boot.registry.keys(id)

@@ -42,8 +42,10 @@ class Pane(Vertical):
             super().__init__()
             self.pane = pane
 
-    def __init__(self, name: str, hub: Hub, now: Callable[[], float] = time.time) -> None:
-        super().__init__(id=name)
+    def __init__(
+        self, name: str, hub: Hub, now: Callable[[], float] = time.time, collapsed: bool = False
+    ) -> None:
+        super().__init__(id=name, classes="-collapsed" if collapsed else "")
         self.pane = name
         self.hub = hub
         self.now = now
@@ -51,11 +53,12 @@ class Pane(Vertical):
         self.tab = 0
         self.colours: Mapping[str, str] = {}
         self.stats: dict[Ref, Stats] = {}
-        self.collapsed = False
+        self.collapsed = collapsed
         self.looked_for: tuple[str, ...] = ()
         self._makers = {view.kind: RowMaker(view) for view in self.views}
         self._total = 0
         self._soon = False
+        self._chosen = False
         self._chosen = False
         self._served: tuple[int, Mapping[tuple[str, str], str]] = (-1, {})
 
@@ -99,6 +102,8 @@ class Pane(Vertical):
 
     def collapse(self, collapsed: bool) -> None:
         """Be one line, or open."""
+        if collapsed is self.collapsed:
+            return
         self.collapsed = collapsed
         self.set_class(collapsed, "-collapsed")
         self.show()

@@ -88,6 +88,11 @@ class CursorTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._model.marked.clear()
         self._show_changes()
 
+    def unmark(self, key: Hashable) -> None:
+        """Unmark one row, if it is marked."""
+        self._model.marked.discard(key)
+        self._show_changes()
+
     def move_to_key(self, key: Hashable) -> bool:
         """Put the cursor on that row; False if it is not there."""
         place = self._model.place_of(key)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input, Static
+
+_LAST_WORD = re.compile(r"[\w:.-]*$")
 
 
 class PromptInput(Input):
@@ -31,8 +36,7 @@ class PromptBar(Horizontal):
 
     def __init__(self) -> None:
         super().__init__()
-        self._word = ""
-        self._names: list[str] = []
+        self._completions: list[str] = []
         self._said = ("", "")
 
     def compose(self) -> ComposeResult:
@@ -58,6 +62,7 @@ class PromptBar(Horizontal):
 
     def complain(self, problem: str) -> None:
         """Say what is wrong with what was typed."""
+        self._completions = []
         self._say(problem, "bold yellow")
 
     def _say(self, words: str, style: str) -> None:
@@ -66,17 +71,20 @@ class PromptBar(Horizontal):
             self._said = words, style
             self.query_one("#prompt-problem", Static).update(Text(words, style=style))
 
-    def offer(self, word: str, names: list[str]) -> None:
-        """Show what may continue `word`; Tab takes the first."""
-        self._word, self._names = word, [name for name in names if name != word]
-        self._say(f" Tab: {'  '.join(self._names[:4])}", "dim")
+    def offer(self, text: str, completions: Sequence[str]) -> None:
+        """Show what may continue `text`, in whole texts; Tab takes the first. Late offers for another text go."""
+        if self.query_one(PromptInput).value != text:
+            return
+        self._completions = [found for found in completions if found != text]
+        head = len(_LAST_WORD.sub("", text))
+        names = "  ".join(found[head:] for found in self._completions[:4])
+        self._say(f" Tab: {names}" if names else "", "dim")
 
     def _take(self) -> None:
         field = self.query_one(PromptInput)
-        if self._names and field.value.endswith(self._word):
-            field.value = field.value[: len(field.value) - len(self._word)] + self._names[0]
+        if self._completions:
+            field.value = self._completions[0]
             field.cursor_position = len(field.value)
-            self.complain("")
 
     def close(self, kept: bool) -> None:
         """Hide it and tell what was typed."""
