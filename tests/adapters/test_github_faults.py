@@ -24,6 +24,7 @@ from quarterdeck_demo.faults import (
     TokenLoop,
     Truncate,
 )
+from quarterdeck_demo.messages import Request, Response, json_response
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle import errors
 from quarterdeck_lifecycle.feed import Feed
@@ -194,6 +195,20 @@ async def test_pages_that_overlap_or_go_in_circles_end_and_show_each_row_once(hu
             assert len({row.ref for row in rows}) == len(rows) > 4
         jobs = (await source.children(ref))[0].rows
         assert [job.name for job in jobs] == ["unit-tests", "lint", "build-image"]
+
+
+async def test_pages_that_never_end_are_left_when_they_repeat(hub: Rig) -> None:
+    async def app(request: Request) -> Response:
+        if request.path.endswith("/jobs"):
+            ended = {"status": "completed", "conclusion": "success"}
+            rows = [{"id": n, "name": f"job {n}", **ended} for n in range(1, 101)]
+            return json_response({"total_count": 10_000, "jobs": rows})
+        return await hub.github.handler(request)
+
+    hub.app = app
+    listing, more = await hub.source().children(Ref("gh", "run", f"{API}/{hub.run_id(1841)}"))
+    assert (len(listing.rows), more) == (100, "")
+    assert len(hub.asked("/jobs")) == 2
 
 
 def texts(value: object) -> Iterator[str]:

@@ -214,6 +214,20 @@ async def test_a_log_that_is_cut_is_taken_up_again(hub: Rig) -> None:
         await heard(source.logs([ref], ONCE))
 
 
+async def test_a_long_log_that_is_cut_while_it_is_followed_has_no_line_twice(hub: Rig) -> None:
+    long = "".join(f"2024-01-02T03:04:05.0000000Z line {n}\n" for n in range(20_000))
+
+    async def app(request: Request) -> Response:
+        if request.path.startswith("/_logs/"):
+            return text_response(long)
+        return await hub.github.handler(request)
+
+    hub.app = app
+    hub.faults.add(Truncate(fraction=0.6, framed=False), path="/_logs/", count=1)
+    lines, _ = await heard(hub.source().logs([job(hub, 773, 1, "acme/etl")], LogOptions(tail=1)))
+    assert lines == [f"line {n}" for n in range(20_000)]
+
+
 async def test_a_lost_connection_while_waiting_is_told_and_survived(hub: Rig) -> None:
     source = hub.source()
     seen: list[str] = []
