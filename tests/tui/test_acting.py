@@ -50,6 +50,16 @@ async def test_a_refusal_is_kept_and_rows_done_lose_their_marks() -> None:
         assert [(row.phase, row.action) for row in rows] == [("refused", "container.stop")]
 
 
+async def test_quitting_asks_while_a_verb_is_under_way() -> None:
+    source = Scripted(rows=[container("api")])
+    async with deck([source]) as d:
+        d.app.begin_operation("stop api", 60)
+        await d.press("q")
+        await d.shows("stop api is under way")
+        await d.press("escape")
+        assert d.app.is_running
+
+
 async def test_reload_takes_up_what_changed_and_keeps_the_old_config_when_the_new_one_is_broken(
     tmp_path: Path, isolated_home: Path
 ) -> None:

@@ -292,8 +292,18 @@ class Looking:
         self._deck.app.push_screen(MetricsScreen(self._deck.app.boot, None))
 
     def do_quit(self) -> None:
-        """Leave."""
-        self._deck.app.exit()
+        """Leave; while a verb is under way, ask first."""
+        app = self._deck.app
+        if app.operation is None:
+            app.exit()
+            return
+
+        def chosen(answer: str) -> None:
+            if answer == "leave":
+                app.exit()
+
+        title = f"{app.operation[0]} is under way"
+        app.choose(title, [("stay and see how it ends", "stay"), ("leave: the ledger will say UNKNOWN", "leave")], chosen)
 
     def do_mouse(self) -> None:
         """Mouse on or off."""
