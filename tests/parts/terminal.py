@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -135,7 +137,13 @@ class Terminal:
         # tmux may see the end of the output before it has the status: then it knows neither yet.
         if status:
             return int(status)
-        return 128 + int(death) if death else None
+        if death:
+            return 128 + int(death)
+        # tmux 3.3 sometimes misses the SIGCHLD of its pane; another one makes it look.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE:
+                os.kill(self.process.pid, signal.SIGCHLD)
+        return None
 
     @property
     def pid(self) -> int:

@@ -25,6 +25,7 @@ from quarterdeck.crash import report
 from quarterdeck.deck import DeckScreen
 from quarterdeck.terminal import copy_text, save_private, slow_link, speaks_utf8
 from quarterdeck.typeahead import KeyGate
+from quarterdeck.widgets import scrollbars
 from quarterdeck_adapters.blocking import call
 from quarterdeck_config.secrets import redact
 from quarterdeck_config.themes import THEMES, resolve_theme
@@ -90,6 +91,7 @@ class QuarterdeckApp(App[int]):
 
     def on_mount(self) -> None:
         """Paint first; ask systems after."""
+        scrollbars.choose(self.ascii_glyphs)
         self.call_after_refresh(self._begin)
         self.set_interval(30, self._rest)
 

@@ -137,7 +137,9 @@ class DeckScreen(Looking, Doing, Screen[None]):
             leave()
 
     def hub_changed(self, kinds: frozenset[str]) -> None:
-        """Bring the panes of these kinds up to date."""
+        """Bring the panes of these kinds up to date; once the app has begun to end they are gone, one by one."""
+        if not self.app.is_running or self.app.return_code is not None:
+            return
         for pane in self.panes:
             if any(view.kind in kinds for view in pane.views):
                 pane.show()
