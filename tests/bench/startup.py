@@ -27,7 +27,7 @@ sources:
 """
 STATUS = """\
 import sys
-from quarterdeck.cli import cli
+from quarterdeck.grammar import cli
 try:
     cli(["status", "--line", "--timeout", "5"], prog_name="quarterdeck")
 except SystemExit:

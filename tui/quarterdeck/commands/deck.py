@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,8 @@ def open_deck(
 
     if slow_link(boot.loaded.config.slow_link, boot.env):
         os.environ.setdefault("TEXTUAL_FPS", "15")
+    # Nothing of what starts the deck is garbage; the app turns the collector on once it is painted.
+    gc.disable()
     from quarterdeck.app import QuarterdeckApp
 
     async def run() -> int:

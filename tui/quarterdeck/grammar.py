@@ -1,0 +1,62 @@
+"""The command line's grammar. The screen is imported only by the commands that draw one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+class Commands(click.Group):
+    """Commands in the order they are written, each in its own module, imported when it runs."""
+
+    lazy = {
+        "status": ("quarterdeck.commands.status:status", "every pane once, without a screen"),
+        "doctor": ("quarterdeck.commands.doctor:doctor", "what was found, what answers, what is missing"),
+        "keys": ("quarterdeck.commands.keys:keys", "every key and verb"),
+        "config": ("quarterdeck.commands.config:config", "check or show the config, print its schema"),
+        "init": ("quarterdeck.commands.config:init", "write a quarterdeck.yaml of what was found here"),
+        "trust": ("quarterdeck.commands.config:trust", "trust this project's quarterdeck.yaml as it is now"),
+        "changes": ("quarterdeck.commands.records:changes", "what changed in the last 7 days"),
+        "ledger": ("quarterdeck.commands.records:ledger", "what was done from here"),
+        "logs": ("quarterdeck.commands.logs:logs", "the log of a thing"),
+        "do": ("quarterdeck.commands.do:do", "any verb, without a screen"),
+        "demo": ("quarterdeck.commands.demo:demo", "the deck on the practice world"),
+        "screenshot": ("quarterdeck.commands.screenshot:screenshot", "a picture of the deck as it is here"),
+    }
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """All names."""
+        return list(self.lazy)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module and answer the command."""
+        known = self.lazy.get(cmd_name)
+        if known is None:
+            return None
+        from importlib import import_module
+
+        module, _, name = known[0].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The help without importing every command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in self.lazy.items()])
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", "config", type=click.Path(path_type=Path), help="this file instead of ./quarterdeck.yaml")
+@click.option("--read-only", is_flag=True, help="nothing can be written, whatever is opened")
+@click.option("--no-mouse", is_flag=True, help="leave the mouse to the terminal")
+@click.option("--debug", is_flag=True, help="faults of the program end it with a report")
+@click.version_option(package_name="quarterdeck", prog_name="quarterdeck")
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None, read_only: bool, no_mouse: bool, debug: bool) -> None:
+    """One screen from a commit to a model in production. Without a command: the deck on what is found here."""
+    ctx.obj = {"config": config, "read_only": read_only, "mouse": not no_mouse, "debug": debug}
+    if ctx.invoked_subcommand is None:
+        from quarterdeck.commands.deck import open_deck
+
+        ctx.exit(open_deck(config=config, read_only=read_only, mouse=not no_mouse, debug=debug))
