@@ -49,6 +49,7 @@ WRITABLE = ("docker", "mlflow", "registry", "github")
 LED = ("registry", "mlflow", "prometheus")
 """Systems that engines have leads to, and so are looked for after them."""
 DISCOVERY_S = 4.0
+LEADS_S = 0.5
 
 
 class Boot:
@@ -202,25 +203,26 @@ class Boot:
         self._take(self.loaded.config.sources)
 
     async def discover(self, deadline: float = DISCOVERY_S) -> None:
-        """Look for systems, passively and within about `deadline` seconds, and take in what answered as itself."""
+        """Look for systems, passively, each for at most `deadline` seconds, and take in what answered as itself."""
         found: list[Candidate] = []
         if self._discovery is not False:
             only = None if self._discovery is True else tuple(self._discovery)
             entries = [e for e in catalog.entries() if only is None or e.system in only]
             with self.busy.work("discovery"):
-                stage = deadline / 2
-                found.extend(await self._ask([e for e in entries if e.system not in LED], self.context(), stage))
+                found.extend(await self._ask(entries, self.context(), deadline))
                 sources, self.findings = merge_sources(self.loaded.config.sources, found)
                 self._take(sources)
-                led = [e for e in entries if e.system in LED]
-                if led:
-                    found.extend(await self._ask(led, await self._with_leads(stage / 4), stage))
+                known = {candidate.source.url for candidate in found}
+                context = await self._with_leads()
+                if context.published or context.image_hosts:
+                    led = await self._ask([e for e in entries if e.system in LED], context, deadline)
+                    found.extend(candidate for candidate in led if candidate.source.url not in known)
         sources, self.findings = merge_sources(self.loaded.config.sources, found)
         self._take(sources)
         self.discovered = True
 
-    async def _with_leads(self, deadline: float) -> Context:
-        """What the engines know of other systems: image references and published ports."""
+    async def _with_leads(self) -> Context:
+        """What the engines here know of other systems: image references and published ports."""
         hosts: dict[str, None] = {}
         published: list[Published] = []
         for source in self.hub.sources.values():
@@ -228,7 +230,7 @@ class Boot:
                 continue
             for kind in ("container", "image"):
                 with suppress(QuarterdeckError, TimeoutError):
-                    async with asyncio.timeout(deadline):
+                    async with asyncio.timeout(LEADS_S):
                         rows = (await source.list(kind)).rows
                     hosts.update(dict.fromkeys(filter(None, map(image_host, rows))))
                     published.extend(lead for row in rows for lead in published_by(row))

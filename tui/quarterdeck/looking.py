@@ -302,8 +302,8 @@ class Looking:
             if answer == "leave":
                 app.exit()
 
-        title = f"{app.operation[0]} is under way"
-        app.choose(title, [("stay and see how it ends", "stay"), ("leave: the ledger will say UNKNOWN", "leave")], chosen)
+        answers = [("stay and see how it ends", "stay"), ("leave: the ledger will say UNKNOWN", "leave")]
+        app.choose(f"{app.operation[0]} is under way", answers, chosen)
 
     def do_mouse(self) -> None:
         """Mouse on or off."""
