@@ -10,10 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from rich.text import Text
-from textual.app import App, SuspendNotSupported
+from textual.app import App
 from textual.binding import BindingType
 from textual.notifications import SeverityLevel
 from textual.theme import Theme
@@ -23,6 +24,8 @@ from textual.widgets import Static
 from quarterdeck.boot import Boot
 from quarterdeck.crash import report
 from quarterdeck.deck import DeckScreen
+from quarterdeck.handover import hand_over
+from quarterdeck.panes.lines import place_words
 from quarterdeck.terminal import copy_text, save_private, slow_link, speaks_utf8
 from quarterdeck.typeahead import KeyGate
 from quarterdeck.widgets import scrollbars
@@ -36,6 +39,7 @@ from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.ports import OpensShell
 from quarterdeck_lifecycle.records import Record
 from quarterdeck_lifecycle.state import StateError, state_folder
+from quarterdeck_lifecycle.text import clean
 
 IDLE_S = 600.0
 SAVE_S = 30.0
@@ -178,7 +182,7 @@ class QuarterdeckApp(App[int]):
 
     def say(self, text: str, severity: SeverityLevel = "information") -> None:
         """A toast: literal, redacted, without taking the focus."""
-        self.notify(redact(text)[:600], severity=severity, markup=False, timeout=8 if severity == "error" else 4)
+        self.notify(clean(redact(text), 600), severity=severity, markup=False, timeout=8 if severity == "error" else 4)
 
     def copy(self, text: str) -> None:
         """To the clipboard, by the way that works here; says which."""
@@ -217,15 +221,15 @@ class QuarterdeckApp(App[int]):
         """Open a read-only place with a reason, or shut an open window."""
         from quarterdeck.screens.dialogs import AskDialog
 
-        policy = self.boot.policy
+        policy, name = self.boot.policy, place_words(place)
         if place in policy.windows():
             policy.shut(place)
-            self.say(f"{place} is read-only again")
+            self.say(f"{name} is read-only again")
             self.deck.refresh_bars()
             return
         access = policy.access(place)
         if access.open:
-            self.say(f"{place} is open for writing: it is on this machine and not protected")
+            self.say(f"{name} is open for writing: it is on this machine and not protected")
             return
 
         def answered(reason: str | None) -> None:
@@ -234,14 +238,14 @@ class QuarterdeckApp(App[int]):
             seconds = self.boot.loaded.config.confirm.write_window
             opened = policy.open_for(place, reason, seconds)
             self.say(
-                f"{place} is open for {seconds / 60:.0f} min" if opened.open else f"{place} stays shut: {opened.why}",
+                f"{name} is open for {seconds / 60:.0f} min" if opened.open else f"{name} stays shut: {opened.why}",
                 "information" if opened.open else "warning",
             )
             self.work(self._note("write.open", "/".join(filter(None, place)), reason, opened.open), "ledger")
             self.deck.refresh_window()
             self.deck.refresh_bars()
 
-        title = f"open {place} for writing"
+        title = f"open {name} for writing"
         self.push_screen(AskDialog(title, f"{access.why}. Why do you need to write there?"), answered)
 
     async def _note(self, action: str, ref: str, why: str, allowed: bool) -> None:
@@ -254,9 +258,11 @@ class QuarterdeckApp(App[int]):
     def open_shell(self, record: Record) -> None:
         """Hand the terminal over to a shell; the start, the end and the exit code are in the ledger."""
         from quarterdeck.screens.dialogs import Choice, MenuDialog
+        from quarterdeck.screens.typed import TypedDialog
 
         source = self.boot.hub.sources.get(record.ref.source)
-        access = self.boot.policy.access(self.boot.operator.place(record.ref, record))
+        place = self.boot.operator.place(record.ref, record)
+        access = self.boot.policy.access(place)
         if not access.open:
             self.say(f"no shell: {access.why}", "warning")
             return
@@ -265,13 +271,22 @@ class QuarterdeckApp(App[int]):
             return
 
         def confirmed(answer: str | None) -> None:
-            if answer == "yes":
-                self.work(self._shell(source, record), "shell")
+            if answer not in (None, "no"):
+                self.work(self._shell(source, record, place), "shell")
 
-        lines = [Choice("yes", "open the shell; what it prints reaches your terminal unchecked"), Choice("no", "stay")]
-        self.push_screen(MenuDialog(f"shell in {record.name}", lines), confirmed)
+        warning, unverified = "what it prints reaches your terminal unchecked", "what is done in it is not verified"
+        if self.boot.policy.guarded(place):
+            title = f"SHELL IN {record.name} → {place_words(place).upper()}"
+            self.push_screen(TypedDialog(title, [warning, unverified], record.name), confirmed)
+        else:
+            lines = [Choice("yes", f"open the shell; {warning}"), Choice("no", "stay")]
+            self.push_screen(MenuDialog(f"shell in {record.name}", lines), confirmed)
 
-    async def _shell(self, source: OpensShell, record: Record) -> None:
+    async def _shell(self, source: OpensShell, record: Record, place: Place) -> None:
+        access = self.boot.policy.access(place)
+        if not access.open:
+            self.say(f"no shell: {access.why}", "warning")
+            return
         session = source.shell(record.ref)
         op = op_id()
         start = Entry(op=op, action="container.shell", phase="intent", ref=str(record.ref), step="session")
@@ -280,17 +295,18 @@ class QuarterdeckApp(App[int]):
         except StateError as error:
             self.say(f"no shell: the ledger cannot be written: {error}", "error")
             return
-        with self.suspend(), self.batch_update():
-            process = await asyncio.create_subprocess_exec(*session.argv, env={**self.boot.env, **session.env})
-            code = await process.wait()
-        ended = Entry(
-            op=op, action="container.shell", phase="outcome", ref=str(record.ref), step="session",
-            result=f"{'SUCCEEDED' if code == 0 else 'FAILED'}: exit code {code}",
-        )  # fmt: skip
-        with suppress(StateError):
-            await self.boot.ledger.append(ended)
+        result = "FAILED: the deck ended before the shell did"
+        try:
+            code = await hand_over(self, session.argv, {**self.boot.env, **session.env})
+            result = f"{'SUCCEEDED' if code == 0 else 'FAILED'}: exit code {code}"
+            self.say(f"the shell in {record.name} ended with {code}", "information" if code == 0 else "warning")
+        except OSError as error:
+            result = f"FAILED: it could not be started: {error}"
+            self.say(f"no shell in {record.name}: {error}", "error")
+        finally:
+            with suppress(StateError):
+                await self.boot.ledger.append(replace(start, phase="outcome", result=result))
         self.refresh()
-        self.say(f"the shell in {record.name} ended with {code}", "information" if code == 0 else "warning")
 
     def save_text(self, name: str, text: str) -> None:
         """To a private file in the state folder; says where."""
@@ -320,11 +336,9 @@ class QuarterdeckApp(App[int]):
         try:
             argv = shlex.split(self.boot.env.get("PAGER") or "less -R")
             path = await self._kept("pager", text)
-            with self.suspend(), self.batch_update():
-                process = await asyncio.create_subprocess_exec(*argv, path, env=self.boot.env)
-                await process.wait()
-        except (OSError, ValueError, SuspendNotSupported) as error:
-            self.say(f"no pager: {error or 'this terminal cannot be handed over'}", "error")
+            await hand_over(self, [*argv, path], self.boot.env)
+        except (OSError, ValueError) as error:
+            self.say(f"no pager: {error}", "error")
         finally:
             if path:
                 os.unlink(path)
@@ -402,8 +416,11 @@ class QuarterdeckApp(App[int]):
 
     async def on_unmount(self) -> None:
         """Let everything go."""
-        for task in list(self._background):
+        tasks = list(self._background)
+        for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=2)
         await self.boot.close()
 
     def _fatal_error(self) -> None:

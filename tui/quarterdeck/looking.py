@@ -325,8 +325,13 @@ class Looking:
         ref = deck.pane.ref
         if ref is not None:
             deck.app.toggle_writing(deck.app.boot.operator.place(ref, deck.record))
-        elif snapshots := deck.pane.snapshots():
-            deck.app.toggle_writing(Place(snapshots[0].source, snapshots[0].environment))
+            return
+        places = list(dict.fromkeys(Place(snap.source, snap.environment) for snap in deck.pane.snapshots()))
+        if len(places) > 1:
+            names = ", ".join(place.source for place in places)
+            deck.app.say(f"no row says which of {names} to open: W works on a row's source", "warning")
+        elif places:
+            deck.app.toggle_writing(places[0])
 
 
 def owner_of(record: Record, records: list[Record]) -> Record | None:

@@ -10,6 +10,7 @@ from quarterdeck.keys import choose, pretty
 from quarterdeck.views.fmt import clock, duration, glyph, one_line, short
 from quarterdeck.widgets.cells import UNICODE, Cell
 from quarterdeck_lifecycle.changelog import ChangeRow
+from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.records import Record, Status
 from quarterdeck_lifecycle.verbs import VerbKind
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 Cells = tuple[list[Cell], list[Cell]]
 
 
+def place_words(place: Place) -> str:
+    """A place as it is said: a window opens one source of an environment, so both are named."""
+    return f"{place.environment} on {place.source}" if place.environment else place.source
+
+
 def top_cells(boot: Boot) -> Cells:
     """Project, environments with their state of writing, who I am, how much trouble there is."""
     cells = [Cell("quarterdeck ", "accent"), Cell(f"{boot.project_name} "), Cell("│ ", "dim")]
@@ -29,7 +35,9 @@ def top_cells(boot: Boot) -> Cells:
     for name, members in places.items():
         left = max((windows[place] for place in members if place in windows), default=None)
         if left is not None:
-            cells.append(Cell(f"{name}:WRITE {duration(left // 15 * 15 + 15)} ", "bad"))
+            open_now = sum(boot.policy.access(place).open for place in members)
+            some = f"{open_now} of {len(members)} " if open_now < len(members) else ""
+            cells.append(Cell(f"{name}:WRITE {some}{duration(left // 15 * 15 + 15)} ", "bad"))
         elif any(not boot.policy.access(place).open for place in members):
             cells.append(Cell(f"{name}:RO ", boot.style_of(name) or "warn"))
         else:
