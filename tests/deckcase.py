@@ -47,7 +47,7 @@ class Deck:
     async def press(self, *keys: str) -> str:
         """Press keys, each after the last one's work; answers the screen."""
         for key in keys:
-            await self.pilot.press(NAMED.get(key, key))
+            self._send(key)
             await self.rest()
         return self.text
 
@@ -57,6 +57,20 @@ class Deck:
             await self.pilot.press(NAMED.get(char, char))
         await self.rest()
         return self.text
+
+    async def burst(self, words: str, *then: str) -> str:
+        """Type words as one burst, as a quick hand or a slow link does, then press keys; answers the screen."""
+        for char in words:
+            self._send(char)
+        await self.rest()
+        return await self.press(*then) if then else self.text
+
+    def _send(self, key: str) -> None:
+        """As the terminal's driver does."""
+        assert self.app._driver is not None
+        event = events.Key(NAMED.get(key, key), key if len(key) == 1 else None)
+        event.set_sender(self.app)
+        self.app._driver.send_message(event)
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait for a state; the failure shows the screen."""

@@ -5,10 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from quarterdeck_lifecycle.errors import Conflict
-from quarterdeck_lifecycle.kinds import Container
+from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError
+from quarterdeck_lifecycle.kinds import Container, Series
 from quarterdeck_lifecycle.permit import require
-from quarterdeck_lifecycle.ports import Listing, LogBatch, LogOptions, Outcome, Preview, Probe, Section, Step
+from quarterdeck_lifecycle.ports import (
+    Listing,
+    LogBatch,
+    LogOptions,
+    Outcome,
+    Preview,
+    Probe,
+    Section,
+    SeriesAnswer,
+    Step,
+)
 from quarterdeck_lifecycle.records import Record, Ref, Status
 from quarterdeck_lifecycle.text import LogLine
 
@@ -116,6 +126,76 @@ class Scripted:
 
     async def close(self) -> None:
         return None
+
+
+class Logs(Scripted):
+    """Containers whose logs a test writes: `kept` is what the system has, `speak` adds to what is followed."""
+
+    def __init__(self, name: str = "local", rows: Sequence[Record] = (), kept: Sequence[LogLine] = ()) -> None:
+        super().__init__(name, rows)
+        self.kept = list(kept)
+        self.asked: list[LogOptions] = []
+        self.refs: list[Sequence[Ref]] = []
+        self.mode = "live"
+        self.refused: Exception | None = None
+        self._spoken: asyncio.Queue[LogBatch | Exception | None] = asyncio.Queue()
+
+    def log_mode(self, ref: Ref) -> str:
+        return self.mode
+
+    def speak(self, *batches: LogBatch | Exception | None) -> None:
+        """What comes next while the log is followed: lines, a failure, or None for the end."""
+        for batch in batches:
+            self._spoken.put_nowait(batch)
+
+    async def logs(self, refs: Sequence[Ref], options: LogOptions) -> AsyncIterator[LogBatch]:
+        self.asked.append(options)
+        self.refs.append(refs)
+        if self.refused is not None:
+            raise self.refused
+        since, until = options.since or float("-inf"), options.until or float("inf")
+        found = [line for line in self.kept if line.at is None or since <= line.at <= until]
+        yield LogBatch(lines=found[-options.tail :])
+        while options.follow:
+            batch = await self._spoken.get()
+            if batch is None:
+                return
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+
+
+class Charts(Scripted):
+    """Series by expression: `answers` maps one to its answer or failure; what was asked stands in `asked`."""
+
+    def __init__(self, name: str = "prom", rows: Sequence[Series] = ()) -> None:
+        super().__init__(name, rows, kind="series", system="prometheus", address="http://127.0.0.1:9090")
+        self.actions = {}
+        self.answers: dict[str, SeriesAnswer | QuarterdeckError] = {}
+        self.names: tuple[str, ...] = ()
+        self.asked: list[tuple[str, float, float, float]] = []
+        self.prefixes: list[str] = []
+
+    async def query(self, expr: str, start: float, end: float, step: float) -> SeriesAnswer:
+        self.asked.append((expr, start, end, step))
+        found = self.answers[expr]
+        if isinstance(found, QuarterdeckError):
+            raise found
+        return found
+
+    async def complete(self, prefix: str) -> Sequence[str]:
+        self.prefixes.append(prefix)
+        return [name for name in self.names if name.startswith(prefix)]
+
+
+def series(name: str, points: Sequence[tuple[float, float | None]] = (), *, expr: str = "", **more: object) -> Series:
+    """A series' record."""
+    return Series(ref=Ref("prom", "series", name), name=name, expr=expr or name, points=tuple(points), **more)  # type: ignore[arg-type]
+
+
+def timed(first: float, *texts: str, source: str = "", step: float = 1.0) -> list[LogLine]:
+    """Lines one after the other, `step` seconds apart from `first` (epoch seconds) on."""
+    return [LogLine(text, (), source, first + place * step) for place, text in enumerate(texts)]
 
 
 def lines(*texts: str) -> LogBatch:

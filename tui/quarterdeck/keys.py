@@ -28,6 +28,7 @@ def bind(registry: Registry, screen: str) -> BindingsMap:
 def choose(registry: Registry, screen: str, key: str, kind: str) -> list[Verb]:
     """The verbs of a key on a screen for a kind of row: those of the kind before the screen's own."""
     fitting = [verb for verb in registry.screen(screen) if key in registry.keys(verb.id)]
+    fitting.sort(key=lambda verb: verb.screen == "*")
     of_kind = [verb for verb in fitting if kind and kind in verb.applies_to]
     return of_kind or [verb for verb in fitting if not verb.applies_to]
 

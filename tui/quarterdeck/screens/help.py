@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class HelpScreen(TextScreen):
     """Help."""
 
-    def __init__(self, boot: Boot, screen: str, kind: str) -> None:
-        super().__init__("help", help_lines(boot, screen, kind))
+    def __init__(self, boot: Boot, screen: str, kind: str, verbs: list[Verb] | None = None) -> None:
+        super().__init__("help", help_lines(boot, screen, kind, verbs))
 
 
-def help_lines(boot: Boot, screen: str, kind: str) -> list[LogLine]:
-    """Verbs of the row first, then those of the screen, then what has no key."""
+def help_lines(boot: Boot, screen: str, kind: str, verbs: list[Verb] | None = None) -> list[LogLine]:
+    """Verbs of the row first, then those of the screen, then what has no key; `verbs` if not all of the screen's."""
     registry = boot.registry
-    verbs = registry.screen(screen)
+    verbs = registry.screen(screen) if verbs is None else verbs
     lines: list[LogLine] = []
 
     def part(title: str, some: list[Verb]) -> None:

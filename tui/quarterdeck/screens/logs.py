@@ -10,14 +10,22 @@ import msgspec
 from textual import on
 from textual.app import ComposeResult
 
-from quarterdeck import keys
-from quarterdeck.screens.base import SubScreen
-from quarterdeck.screens.logstream import LEVELS, as_text, json_fields, merged, parse_range, parse_time
-from quarterdeck.views.fmt import clock
+from quarterdeck.screens.base import VerbScreen
+from quarterdeck.screens.logstream import (
+    LEVELS,
+    Ask,
+    First,
+    as_text,
+    json_columns,
+    merged,
+    older,
+    parse_range,
+    parse_time,
+)
+from quarterdeck.views.fmt import stamp
 from quarterdeck.widgets.cells import Cell
 from quarterdeck.widgets.logview import LogView
 from quarterdeck.widgets.prompt import PromptBar
-from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions, TailsLogs
 from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.text import LogLine
@@ -26,14 +34,19 @@ if TYPE_CHECKING:
     from quarterdeck.boot import Boot
 
 PAGE = 1000
+NOTED = 5 * PAGE
+"""Of so many lines the first one of each thing is looked for: those that a log begins with."""
 
 
-class LogScreen(SubScreen):
+class LogScreen(VerbScreen):
     """Lines of one or several things, merged by time; nothing is lost without being counted on the screen."""
 
+    place = "log"
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("f", "follow"), ("Space", "pause"), ("/", "search"), ("&", "filter"), ("v", "levels"), ("w", "wrap"),
-        ("t", "times"), ("c", "JSON"), (":", "time"), ("r", "range"), ("s", "save"), ("y", "copy"), ("|", "pager"),
+        ("help", "keys"), ("log.follow", "follow"), ("log.pause", "pause"), ("log.search", "search"),
+        ("log.filter", "filter"), ("log.level", "levels"), ("log.goto", "time"), ("log.range", "range"),
+        ("log.times", "times"), ("log.wrap", "wrap"), ("log.columns", "JSON"), ("log.save", "save"),
+        ("log.copy", "copy"), ("log.pager", "pager"),
     )  # fmt: skip
 
     def __init__(
@@ -52,9 +65,11 @@ class LogScreen(SubScreen):
         self._asking = ""
         self._level = 0
         self._filter = ""
+        self._range = ""
         self._lost = 0
         self._ended = False
-        self._first_at: float | None = None
+        self._noted = 0
+        self._first: First = {}
 
     def body(self) -> ComposeResult:
         """The log, and a prompt."""
@@ -66,9 +81,6 @@ class LogScreen(SubScreen):
     def on_mount(self) -> None:
         """Begin to read."""
         super().on_mount()
-        bindings = keys.bind(self._boot.registry, "log")
-        for key, found in bindings.key_to_bindings.items():
-            self._bindings.key_to_bindings.setdefault(key, found)
         self.view.sources = len(self._refs) > 1
         self.view.focus()
         self.start()
@@ -83,12 +95,12 @@ class LogScreen(SubScreen):
         """The log's widget."""
         return self.query_one(LogView)
 
-    def _sources(self) -> list[tuple[TailsLogs, list[Ref]]]:
-        found: list[tuple[TailsLogs, list[Ref]]] = []
+    def _asks(self) -> list[Ask]:
+        found: list[Ask] = []
         for name in dict.fromkeys(ref.source for ref in self._refs):
             source = self._boot.hub.sources.get(name)
             if isinstance(source, TailsLogs):
-                found.append((source, [ref for ref in self._refs if ref.source == name]))
+                found.append(Ask(source, [ref for ref in self._refs if ref.source == name], self._options))
         return found
 
     def start(self) -> None:
@@ -96,36 +108,46 @@ class LogScreen(SubScreen):
         if self._reader is not None:
             self._reader.cancel()
         self.view.clear()
-        self._ended, self._lost, self._first_at = False, 0, None
+        self._ended, self._lost, self._noted, self._first = False, 0, 0, {}
         self._reader = asyncio.create_task(self._read(), name="log")
 
     async def _read(self) -> None:
-        async for batch in merged(self._sources(), self._options):
-            self.take(batch)
+        async for place, batch in merged(self._asks()):
+            self.take(place, batch)
         self._ended = True
         self.show_state()
 
-    def take(self, batch: LogBatch) -> None:
-        """Show a batch; a notice becomes a marker line."""
+    def take(self, place: int, batch: LogBatch) -> None:
+        """Show a batch of the source at that place; a notice becomes a marker line."""
         if not self.is_mounted:
             return
         if batch.lines:
-            if self._first_at is None:
-                self._first_at = batch.lines[0].at
+            self._note_first(place, batch.lines)
             self.view.append(list(batch.lines))
-        if batch.dropped:
-            self._lost += batch.dropped
         if batch.notice:
             self.view.add_marker(batch.notice)
+        if batch.dropped:
+            self._lost += batch.dropped
             self.show_state()
+
+    def _note_first(self, place: int, lines: Sequence[LogLine]) -> None:
+        if self._noted < NOTED:
+            self._noted += len(lines)
+            for line in lines:
+                if line.at is not None:
+                    self._first.setdefault((place, line.source), line.at)
 
     @on(LogView.StateChanged)
     def show_state(self) -> None:
         """The right of the title: mode, following, filter, what was dropped."""
         view, state = self.view, self.view.state
-        modes = dict.fromkeys(source.log_mode(ref) for source, refs in self._sources() for ref in refs)
+        modes = dict.fromkeys(ask.source.log_mode(ref) for ask in self._asks() for ref in ask.refs)
         mode = "ended" if self._ended else ", ".join(modes)
         cells = [Cell(f" {mode} ", "ok" if mode == "live" else "dim")]
+        if not state.kept:
+            cells.append(Cell("no line ", "dim"))
+        if self._range:
+            cells.append(Cell(f"{self._range} ", "warn"))
         if self._filter:
             cells.append(Cell(f"&{self._filter} ", "warn"))
         if self._level:
@@ -136,14 +158,6 @@ class LogScreen(SubScreen):
             cells.append(Cell("▼ following ", "ok"))
         cells.append(Cell(f"{view.dropped + self._lost:,} dropped ", "bad" if view.dropped + self._lost else "dim"))
         self.entitle(self._base, cells)
-
-    def action_key(self, key: str) -> None:
-        """Run the verb of a key."""
-        for verb in keys.choose(self._boot.registry, "log", key, ""):
-            handler = getattr(self, f"do_{verb.id.replace('.', '_')}", None)
-            if handler is not None:
-                handler()
-                return
 
     def do_log_follow(self) -> None:
         """Follow the end, or not."""
@@ -165,11 +179,11 @@ class LogScreen(SubScreen):
 
     def do_log_columns(self) -> None:
         """Fields of JSON lines as columns, or not."""
-        self.view.columns = None if self.view.columns else json_fields
+        self.view.columns = None if self.view.columns else json_columns
 
     def do_log_marker(self) -> None:
         """A line to find again."""
-        self.view.add_marker(f"── {clock(self.app.now(), self.app.now())} ──")
+        self.view.add_marker(f"marked at {stamp(self.app.now())}", self.app.now())
 
     def do_log_level(self) -> None:
         """All, warnings and above, errors only."""
@@ -196,11 +210,15 @@ class LogScreen(SubScreen):
 
     def do_hit_next(self) -> None:
         """Next hit."""
-        self.view.next_hit()
+        self._told(self.view.next_hit())
 
     def do_hit_previous(self) -> None:
         """Previous hit."""
-        self.view.previous_hit()
+        self._told(self.view.previous_hit())
+
+    def _told(self, found: bool) -> None:
+        if not found:
+            self.app.say("no hit", "warning")
 
     def _ask(self, what: str, label: str, value: str = "") -> None:
         self._asking = what
@@ -210,8 +228,6 @@ class LogScreen(SubScreen):
         """Type what to search for."""
         self._ask("search", "/")
 
-    do_filter = do_log_search
-
     def do_log_filter(self) -> None:
         """Type what to keep."""
         self._ask("filter", "&", self._filter)
@@ -220,11 +236,9 @@ class LogScreen(SubScreen):
         """Type a time."""
         self._ask("goto", "go to (02:14:31, -10m)")
 
-    do_command = do_log_goto
-
     def do_log_range(self) -> None:
         """Type a range."""
-        self._ask("range", "range (-1h..-30m, empty for all)")
+        self._ask("range", "range (-1h..-30m, empty for all)", self._range)
 
     @on(PromptBar.Closed)
     def answered(self, event: PromptBar.Closed) -> None:
@@ -236,22 +250,34 @@ class LogScreen(SubScreen):
                 if not self.view.search(text if event.kept and text else None) and event.kept and text:
                     self.app.say(f"no hit for {text}", "warning")
             elif self._asking == "filter":
-                self._filter, self._level = (text if event.kept else ""), 0
-                inverse = self._filter.startswith("!")
-                self.view.set_filter(self._filter.lstrip("!") or None, inverse)
+                self._keep_only(text if event.kept else "")
             elif self._asking == "goto" and event.kept and text:
-                if not self.view.go_to_time(parse_time(text, self.app.now())):
-                    self.app.say("no kept line from then on", "warning")
+                self._go_to(parse_time(text, self.app.now()))
             elif self._asking == "range" and event.kept:
-                since, until = parse_range(text, self.app.now()) if text else (None, None)
-                tail = PAGE if since is None and until is None else 50_000
-                self._options = msgspec.structs.replace(
-                    self._options, since=since, until=until, follow=until is None, tail=tail
-                )
-                self.start()
+                self._read_range(text)
         except ValueError as error:
             self.app.say(str(error), "warning")
         self.show_state()
+
+    def _keep_only(self, text: str) -> None:
+        self.view.set_filter(text.removeprefix("!") or None, text.startswith("!"))
+        self._filter, self._level = text, 0
+
+    def _go_to(self, at: float) -> None:
+        if not self.view.go_to_time(at):
+            self.app.say("no kept line from then on", "warning")
+        elif self._first and at < min(self._first.values()):
+            key = self.key_of("log.older")
+            self.app.say(f"the kept lines begin at {stamp(min(self._first.values()))}; {key} reads older ones")
+
+    def _read_range(self, text: str) -> None:
+        since, until = parse_range(text, self.app.now()) if text else (None, None)
+        tail = PAGE if since is None and until is None else 50_000
+        self._options = msgspec.structs.replace(
+            self._options, since=since, until=until, follow=until is None, tail=tail
+        )
+        self._range = text
+        self.start()
 
     @on(LogView.OlderWanted)
     def older_wanted(self) -> None:
@@ -260,30 +286,26 @@ class LogScreen(SubScreen):
 
     def do_log_older(self) -> None:
         """Read what came before the first kept line."""
-        if self._first_at is None:
+        if not self._first:
             self.view.prepend([])
             self.app.say("these lines carry no time, so older ones cannot be asked for", "warning")
         else:
-            self.app.work(self._older(self._first_at), "older lines")
+            self.app.work(self._older(), "older lines")
 
-    async def _older(self, before: float) -> None:
-        options = LogOptions(
-            tail=PAGE, since=self._options.since, until=before, follow=False, previous=self._options.previous
-        )
-        lines: list[LogLine] = []
-        try:
-            async with asyncio.timeout(20):
-                async for batch in merged(self._sources(), options):
-                    lines += [line for line in batch.lines if line.at is not None and line.at < before]
-        except (TimeoutError, QuarterdeckError) as error:
-            self.app.say(f"older lines: {error or 'no answer within 20 s'}", "warning")
-        lines = lines[-PAGE:]
-        if self.is_mounted:
-            self.view.prepend(lines)
-            if lines:
-                self._first_at = lines[0].at
-            else:
-                self.app.say("there are no older lines")
+    async def _older(self) -> None:
+        options = msgspec.structs.replace(self._options, tail=PAGE)
+        lines, said = await older([ask._replace(options=options) for ask in self._asks()], self._first)
+        if not self.is_mounted:
+            return
+        added = self.view.prepend([line for _, line in lines])
+        for place, line in reversed(lines[len(lines) - added :]):
+            self._first[place, line.source] = line.at or 0.0
+        if said:
+            self.app.say(f"older lines: {said}", "warning")
+        elif not lines:
+            self.app.say("there are no older lines")
+        elif added < len(lines):
+            self.app.say(f"no room for more: {self.view.state.kept:,} lines are kept", "warning")
 
     def _kept(self) -> str:
         return as_text(self.view.kept_lines(), len(self._refs) > 1)
@@ -292,7 +314,7 @@ class LogScreen(SubScreen):
         """To a private file."""
         self.app.save_text(self._names[0], self._kept())
 
-    def do_copy(self) -> None:
+    def do_log_copy(self) -> None:
         """What is selected, else what is visible."""
         self.app.copy(self.view.selected_text() or self.view.visible_text())
 

@@ -7,10 +7,12 @@ import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
+from quarterdeck.widgets.logbuffer import MARKER
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions, TailsLogs
 from quarterdeck_lifecycle.records import Ref
@@ -20,42 +22,99 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?Z?")
 _AGO = re.compile(r"-\s*(\d+)\s*(s|m|h|d)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
+OLDER_S = 20
+_ERRORS = r"ERR|ERROR|CRIT|CRITICAL|FATAL|PANIC|EMERG|SEVERE"
+_USUAL = ("time", "ts", "timestamp", "level", "severity", "logger", "message", "msg", "event")
+_STYLES = {"time": "dim", "ts": "dim", "timestamp": "dim", "logger": "accent"}
+_LEVEL_STYLES = {"w": "warn", "d": "debug", "t": "debug", "i": "info", **dict.fromkeys("efcps", "error")}
+
+
+def _level(words: str) -> str:
+    """Lines of these levels: the word in capitals, or as the value of a level field, or an exception's name."""
+    field = rf'\b(?:level|lvl|severity)"?\s?[=:]\s?"?(?i:{words})\b'
+    return rf"\b(?:{words}|Traceback|\w*(?:Error|Exception))\b|{field}"
+
+
 LEVELS: tuple[tuple[str, str], ...] = (
     ("all", ""),
-    ("warnings", r"\b(WARN|WARNING|ERR|ERROR|CRIT|CRITICAL|FATAL|PANIC|EMERG|Traceback|Exception)\b"),
-    ("errors", r"\b(ERR|ERROR|CRIT|CRITICAL|FATAL|PANIC|EMERG|Traceback|Exception)\b"),
+    ("warnings", _level(f"WARN|WARNING|{_ERRORS}")),
+    ("errors", _level(_ERRORS)),
 )
+"""Name and regular expression of each step of the level key."""
 
 
-async def merged(sources: Sequence[tuple[TailsLogs, Sequence[Ref]]], options: LogOptions) -> AsyncIterator[LogBatch]:
-    """Batches of all sources as they come; each source merges its own by time. A failing source becomes a notice."""
-    queue: asyncio.Queue[LogBatch | None] = asyncio.Queue(maxsize=64)
+class Ask(NamedTuple):
+    """What is read from one source."""
 
-    async def pump(source: TailsLogs, refs: Sequence[Ref]) -> None:
+    source: TailsLogs
+    refs: Sequence[Ref]
+    options: LogOptions
+
+
+First = dict[tuple[int, str], float]
+"""The time of the first line that is kept of each thing: by the place of its source, and its name there."""
+
+
+async def merged(asks: Sequence[Ask]) -> AsyncIterator[tuple[int, LogBatch]]:
+    """Batches of all sources as they come, each with the place of its source in `asks`.
+
+    Each source merges its own by time. A failing source becomes a notice.
+    """
+    queue: asyncio.Queue[tuple[int, LogBatch] | None] = asyncio.Queue(maxsize=64)
+
+    async def pump(place: int, ask: Ask) -> None:
         try:
-            async for batch in source.logs(refs, options):
-                await queue.put(batch)
+            async for batch in ask.source.logs(ask.refs, ask.options):
+                await queue.put((place, batch))
         except QuarterdeckError as error:
-            await queue.put(LogBatch(notice=str(error)))
-        finally:
-            await queue.put(None)
+            await queue.put((place, LogBatch(notice=str(error))))
+        except Exception as error:
+            why = f"{type(error).__name__}: {clean_line(str(error))}"
+            await queue.put((place, LogBatch(notice=f"the log broke off: {why}")))
+        await queue.put(None)
 
-    tasks = [asyncio.create_task(pump(source, refs)) for source, refs in sources]
+    tasks = [asyncio.create_task(pump(place, ask)) for place, ask in enumerate(asks)]
     left = len(tasks)
     try:
         while left:
-            batch = await queue.get()
-            if batch is None:
+            found = await queue.get()
+            if found is None:
                 left -= 1
             else:
-                yield batch
+                yield found
     finally:
         for task in tasks:
             task.cancel()
 
 
-def json_fields(text: str) -> list[tuple[str, str]]:
-    """The fields of a line that is a JSON object, the usual ones first; empty for any other line."""
+async def older(asks: Sequence[Ask], first: First) -> tuple[list[tuple[int, LogLine]], str]:
+    """The lines before the first known ones, in the order of time, each with the place of its source.
+
+    As many of each source as its ask's `tail`. With them what there is to say: that one failed or was too slow.
+    """
+    found, said = list[tuple[float, int, LogLine]](), ""
+    ends = [max((at for (known, _), at in first.items() if known == place), default=0.0) for place in range(len(asks))]
+    bounded = [
+        ask._replace(options=msgspec.structs.replace(ask.options, until=end, follow=False))
+        for ask, end in zip(asks, ends, strict=True)
+    ]
+    try:
+        async with asyncio.timeout(OLDER_S):
+            async for place, batch in merged(bounded):
+                for line in batch.lines:
+                    if line.at is not None and line.at < first.get((place, line.source), ends[place]):
+                        found.append((line.at, place, line))
+                said = batch.notice or said
+    except TimeoutError:
+        said = f"no answer within {OLDER_S} s"
+    return [(place, line) for _, place, line in sorted(found, key=itemgetter(0))], said
+
+
+def json_columns(text: str) -> list[tuple[str, str]]:
+    """A line that is a JSON object as (text, style): the values of the usual fields, then the others with their names.
+
+    Empty for any other line, which then shows as it came.
+    """
     start = text.find("{")
     if start < 0 or not text.rstrip().endswith("}"):
         return []
@@ -65,17 +124,33 @@ def json_fields(text: str) -> list[tuple[str, str]]:
         return []
     if not isinstance(found, dict):
         return []
-    usual = ("time", "ts", "timestamp", "level", "severity", "logger", "message", "msg", "event")
-    keys = [key for key in usual if key in found] + [key for key in found if key not in usual]
-    return [
-        (clean_line(str(key), 40), clean_line(v if isinstance(v := found[key], str) else str(v), 400)) for key in keys
-    ]
+    columns = [(text[:start].rstrip(), "dim")] if start else []
+    for key in _USUAL:
+        if key in found:
+            value = _value(found[key])
+            if key in ("level", "severity"):
+                columns.append((f"{value.upper():<7}", _LEVEL_STYLES.get(value[:1].lower(), "")))
+            else:
+                columns.append((f"{value:<12}" if key == "logger" else value, _STYLES.get(key, "")))
+    columns += [(f"{clean_line(str(k), 40)}={_value(v)}", "dim") for k, v in found.items() if k not in _USUAL]
+    return columns
+
+
+def _value(found: Any) -> str:
+    if not isinstance(found, str):
+        found = msgspec.json.encode(found).decode()
+    return clean_line(found, 400)
 
 
 def parse_time(text: str, now: float | None = None) -> float:
     """`02:14:31` (UTC, the last one that was), `-10m`, or an ISO date and time, as epoch seconds. Raises ValueError."""
-    present = time.time() if now is None else now
-    text = text.strip()
+    try:
+        return _parsed(text.strip(), time.time() if now is None else now)
+    except (ValueError, OverflowError):
+        raise ValueError(f"not a time: {text.strip()[:40]}; write 02:14:31, -10m or 2024-05-01T02:14") from None
+
+
+def _parsed(text: str, present: float) -> float:
     if match := _AGO.fullmatch(text):
         return present - int(match[1]) * _UNITS[match[2]]
     if match := _CLOCK.fullmatch(text):
@@ -105,5 +180,8 @@ def as_text(lines: Sequence[LogLine], several: bool) -> str:
         stamp = ""
         if line.at is not None:
             stamp = datetime.fromtimestamp(line.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") + " "
-        out.append(f"{stamp}{line.source + ' ' if several and line.source else ''}{line.text}")
+        if line.source == MARKER:
+            out.append(f"{stamp}── {line.text} ──")
+        else:
+            out.append(f"{stamp}{line.source + ' ' if several and line.source else ''}{line.text}")
     return "\n".join(out) + "\n"

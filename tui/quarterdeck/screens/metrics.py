@@ -11,8 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Input
 
-from quarterdeck import keys
-from quarterdeck.screens.base import SubScreen
+from quarterdeck.screens.base import VerbScreen
 from quarterdeck.views.fmt import duration
 from quarterdeck.widgets.cells import Cell
 from quarterdeck.widgets.chart import Chart, ChartMark, ChartSeries
@@ -29,14 +28,17 @@ if TYPE_CHECKING:
 WINDOWS = (300.0, 900.0, 3600.0, 3 * 3600.0, 12 * 3600.0, 86400.0, 7 * 86400.0)
 STYLES = ("info", "accent", "ok", "warn", "bad", "")
 MOST = 6
+LINES = 8
 POINTS = 240
 
 
-class MetricsScreen(SubScreen):
+class MetricsScreen(VerbScreen):
     """Charts of the configured series, the chosen one first; or of one query."""
 
+    place = "metrics"
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("←→", "read out"), ("[ ]", "window"), ("n", "now"), (":", "query"), ("r", "ask again"),
+        ("help", "keys"), ("chart.left", "earlier"), ("chart.right", "later"), ("chart.shorter", "shorter"),
+        ("chart.longer", "longer"), ("chart.now", "now"), ("chart.query", "query"), ("chart.again", "ask again"),
     )  # fmt: skip
 
     def __init__(self, boot: Boot, ref: Ref | None, expression: str = "") -> None:
@@ -46,7 +48,7 @@ class MetricsScreen(SubScreen):
         self._expression = expression
         self._window = 2
         self._reader: asyncio.Task[None] | None = None
-        self._warnings: tuple[str, ...] = ()
+        self._warnings: dict[str, None] = {}
 
     def body(self) -> ComposeResult:
         """Charts, and a prompt for queries."""
@@ -58,13 +60,11 @@ class MetricsScreen(SubScreen):
     def on_mount(self) -> None:
         """Begin to draw."""
         super().on_mount()
-        for key, found in keys.bind(self._boot.registry, "metrics").key_to_bindings.items():
-            self._bindings.key_to_bindings.setdefault(key, found)
         for chart in self.query(Chart):
             chart.display = False
         self.start()
         if self._ref is None and not self._expression:
-            self.do_command()
+            self.do_chart_query()
 
     def on_unmount(self) -> None:
         """Stop."""
@@ -95,48 +95,55 @@ class MetricsScreen(SubScreen):
 
     async def _draw(self) -> None:
         now, step = self.app.now(), max(1.0, self.window / POINTS)
+        self._warnings = {}
         if self._expression:
-            sources = [s for s in self._boot.hub.sources.values() if isinstance(s, QueriesSeries)]
+            sources = self._askable()
             if not sources:
                 self.app.say("no source here answers queries; name one under sources: in the config", "warning")
                 return
-            await self._draw_query(sources[0], now, step)
-        else:
+            await self._draw_query(*sources[0], now, step)
+        elif self._ref is not None:
             await asyncio.gather(
                 *(self._draw_one(place, row, now, step) for place, row in enumerate(self._wanted())),
             )
         if self.is_mounted:
             where = self._expression or "configured series"
             right = [Cell(f" {duration(self.window)} window ", "dim")]
-            right += [Cell(f"… partial: {self._warnings[0]} ", "warn")] if self._warnings else []
+            right += [Cell(f"… partial: {'; '.join(self._warnings)} ", "warn")] if self._warnings else []
             self.entitle(f"metrics: {where}", right)
+
+    def _askable(self) -> list[tuple[str, QueriesSeries]]:
+        return [(name, found) for name, found in self._boot.hub.sources.items() if isinstance(found, QueriesSeries)]
 
     async def _draw_one(self, place: int, row: Series, now: float, step: float) -> None:
         source = self._boot.hub.sources.get(row.ref.source)
+        title = row.label or row.name
         if not isinstance(source, QueriesSeries) or not row.expr:
+            self._show(place, title, row.unit, [row], now, step, row.maximum)
             return
         try:
             answer = await self._boot.bounded(
                 source.query(row.expr, now - self.window, now, step), 20, row.name, row.ref.source
             )
         except QuarterdeckError as error:
-            self._fail(place, row.label or row.name, error)
+            self._fail(place, title, error)
             return
-        self._warnings = answer.warnings or self._warnings
+        self._warnings |= dict.fromkeys(answer.warnings)
         series = [found for found in answer.rows if isinstance(found, Series)]
-        self._show(place, row.label or row.name, row.unit, series, now, step, row.maximum)
+        self._show(place, title, row.unit, series, now, step, row.maximum)
 
-    async def _draw_query(self, source: QueriesSeries, now: float, step: float) -> None:
+    async def _draw_query(self, name: str, source: QueriesSeries, now: float, step: float) -> None:
         try:
             answer = await self._boot.bounded(
-                source.query(self._expression, now - self.window, now, step), 20, "the query", "query"
+                source.query(self._expression, now - self.window, now, step), 20, "the query", name
             )
         except QuarterdeckError as error:
             self._fail(0, self._expression, error)
             return
-        self._warnings = answer.warnings
+        self._warnings |= dict.fromkeys(answer.warnings)
         series = [found for found in answer.rows if isinstance(found, Series)]
-        self._show(0, f"{self._expression}   {len(series)} series", "", series, now, step, None)
+        drawn = f"{len(series)} series" + (f", the first {LINES} drawn" if len(series) > LINES else "")
+        self._show(0, f"{self._expression}   {drawn}", "", series, now, step, None)
 
     def _fail(self, place: int, title: str, error: QuarterdeckError) -> None:
         if self.is_mounted:
@@ -155,22 +162,25 @@ class MetricsScreen(SubScreen):
         chart = self.query_one(f"#chart-{place}", Chart)
         chart.display = True
         chart.set_title(title, unit)
+        chart.set_empty("no data in this window")
         chart.set_threshold(limit)
         drawn = [
             ChartSeries(_name(one), [Sample(at, value) for at, value in one.points], STYLES[n % len(STYLES)])
-            for n, one in enumerate(series[:8])
+            for n, one in enumerate(series[:LINES])
         ]
         chart.set_data(drawn, end=now, window=self.window, step=step, marks=self._marks(now))
 
     def _marks(self, now: float) -> list[ChartMark]:
         """Releases and alias moves that were seen in the window."""
+        moves = [c for c in self.app.recent if c.at.timestamp() >= now - self.window]
+        named = {(c.ref, c.at) for c in moves if c.what == "image"}
         marks = []
-        for change in self.app.recent:
-            at = change.at.timestamp()
-            if at < now - self.window:
-                continue
-            if change.what in ("image", "image_id") or change.what.startswith("aliase"):
-                marks.append(ChartMark(at, f"{change.name} {change.after[:10]}"))
+        for change in moves:
+            if change.what == "image" or (change.what == "image_id" and (change.ref, change.at) not in named):
+                marks.append(ChartMark(change.at.timestamp(), f"{_tag(change.after)} {change.name}"))
+            elif change.what.startswith("alias "):
+                after = f"v{change.after}" if change.after.isdigit() else change.after
+                marks.append(ChartMark(change.at.timestamp(), f"@{change.what[6:]} {after or 'none'}"))
         return marks[:10]
 
     @on(Chart.CursorMoved)
@@ -179,14 +189,6 @@ class MetricsScreen(SubScreen):
         for chart in self.query(Chart):
             if chart is not event.chart and chart.cursor_at != event.at:
                 chart.set_cursor(event.at)
-
-    def action_key(self, key: str) -> None:
-        """Run the verb of a key."""
-        for verb in keys.choose(self._boot.registry, "metrics", key, ""):
-            handler = getattr(self, f"do_{verb.id.replace('.', '_')}", None)
-            if handler is not None:
-                handler()
-                return
 
     def _charts(self) -> list[Chart]:
         return [chart for chart in self.query(Chart) if chart.display]
@@ -216,27 +218,29 @@ class MetricsScreen(SubScreen):
         self._window = min(len(WINDOWS) - 1, self._window + 1)
         self.start()
 
-    def do_command(self) -> None:
+    def do_chart_again(self) -> None:
+        """Ask now."""
+        self.start()
+
+    def do_chart_query(self) -> None:
         """Type a query; Tab completes."""
         self.query_one(PromptBar).open("query", self._expression)
 
     @on(Input.Changed, "#prompt")
     def complete(self, event: Input.Changed) -> None:
-        """Offer what continues the last word."""
-        word = event.value.split("(")[-1].split(" ")[-1]
-        if len(word) >= 2:
-            self.app.work(self._complete(word), "completion")
+        """Offer what continues the text."""
+        prompt = self.query_one(PromptBar)
+        prompt.offer(event.value, [])
+        if prompt.is_open and event.value != self._expression and (sources := self._askable()):
+            self.app.work(self._complete(*sources[0], event.value), "completion")
 
-    async def _complete(self, word: str) -> None:
-        source = next((s for s in self._boot.hub.sources.values() if isinstance(s, QueriesSeries)), None)
-        if source is None:
-            return
+    async def _complete(self, name: str, source: QueriesSeries, text: str) -> None:
         try:
-            names = await self._boot.bounded(source.complete(word), 5, "completion", "query")
+            found = await self._boot.bounded(source.complete(text), 5, "completion", name)
         except QuarterdeckError:
             return
         if self.is_mounted and self.query_one(PromptBar).is_open:
-            self.query_one(PromptBar).offer(word, list(names))
+            self.query_one(PromptBar).offer(text, list(found))
 
     @on(PromptBar.Closed)
     def asked(self, event: PromptBar.Closed) -> None:
@@ -249,6 +253,13 @@ class MetricsScreen(SubScreen):
             self.start()
         elif not self._expression and self._ref is None:
             self.dismiss()
+        self.set_focus(None)
+
+
+def _tag(image: str) -> str:
+    """The tag of an image's reference, or the beginning of its digest."""
+    name, _, tag = image.rpartition(":")
+    return tag[:8] if name and "/" not in tag else image.rpartition("/")[2]
 
 
 def _name(series: Series) -> str:

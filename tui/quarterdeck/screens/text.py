@@ -69,16 +69,25 @@ class TextScreen(SubScreen):
 
     def on_prompt_bar_closed(self, event: PromptBar.Closed) -> None:
         """Search, or drop the search."""
-        self.view.search(event.value if event.kept else None)
+        text = event.value.strip() if event.kept else ""
+        try:
+            if not self.view.search(text or None) and text:
+                self.app.say(f"no hit for {text}", "warning")
+        except ValueError as error:
+            self.app.say(str(error), "warning")
         self.view.focus()
 
     def action_next_hit(self) -> None:
         """Next."""
-        self.view.next_hit()
+        self._told(self.view.next_hit())
 
     def action_previous_hit(self) -> None:
         """Previous."""
-        self.view.previous_hit()
+        self._told(self.view.previous_hit())
+
+    def _told(self, found: bool) -> None:
+        if not found:
+            self.app.say("no hit", "warning")
 
     def action_scroll_by(self, lines: int) -> None:
         """By lines."""

@@ -38,6 +38,7 @@ class PromptBar(Horizontal):
         super().__init__()
         self._completions: list[str] = []
         self._said = ("", "")
+        self._held_text = False
 
     def compose(self) -> ComposeResult:
         """Label, field, complaint."""
@@ -56,6 +57,7 @@ class PromptBar(Horizontal):
         self.query_one("#prompt-label", Static).update(Text(f"{label} ", style="bold"))
         self.complain("")
         field = self.query_one(PromptInput)
+        self._held_text = bool(value)
         field.value = value
         field.cursor_position = len(value)
         field.focus()
@@ -98,12 +100,14 @@ class PromptBar(Horizontal):
         self.close(True)
 
     def on_key(self, event: events.Key) -> None:
-        """Escape; Backspace in an empty field too."""
+        """Escape; Backspace too while nothing was ever in the field: a held one only empties it."""
+        value = self.query_one(PromptInput).value
+        self._held_text = self._held_text or bool(value)
         if event.key == "tab":
             event.stop()
             event.prevent_default()
             self._take()
-        elif event.key == "escape" or (event.key == "backspace" and not self.query_one(PromptInput).value):
+        elif event.key == "escape" or (event.key == "backspace" and not self._held_text):
             event.stop()
             event.prevent_default()
             self.close(False)
