@@ -19,6 +19,7 @@ from quarterdeck.boot import Boot
 from quarterdeck.handover import SOFT_RESET, hand_over
 from quarterdeck.screens.confirm import ConfirmDialog
 from quarterdeck.screens.typed import TypedInput
+from quarterdeck.widgets.prompt import PromptBar, PromptInput
 from quarterdeck_config.load import Loaded
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.policy import Place
@@ -256,6 +257,21 @@ async def test_no_row_and_several_sources_open_none() -> None:
         await d.press("W")
         assert d.app.screen is d.app.deck
         assert any("which of one, two" in toast for toast in d.toasts)
+
+
+async def test_a_closed_prompt_takes_no_key_any_more() -> None:
+    async with deck([world()]) as d:
+        await d.press("/")
+        await d.type("redis")
+        prompt, field = d.app.deck.query_one(PromptBar), d.app.deck.query_one(PromptInput)
+        prompt.close(True)
+        assert d.app.focused is not field, "before any message was handled"
+        field.post_message(events.Key("x", "x"))
+        await d.press("d")
+        assert d.app.screen is not d.app.deck
+        assert field.value == "redis"
+        await d.press("escape")
+        assert "1 of 3" in d.text
 
 
 async def test_another_filter_by_the_operator_moves_the_cursor_to_a_row_it_keeps() -> None:

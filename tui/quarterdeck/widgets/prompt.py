@@ -22,6 +22,12 @@ class PromptInput(Input):
         """No blinking cursor."""
         self.cursor_blink = False
 
+    async def _on_key(self, event: events.Key) -> None:
+        # A key that was on its way when the prompt closed: it was not meant for what has been decided.
+        if self.screen.focused is not self:
+            event.stop()
+            event.prevent_default()
+
 
 class PromptBar(Horizontal):
     """Hidden until opened; Enter closes and keeps, Escape closes and drops."""
@@ -92,6 +98,7 @@ class PromptBar(Horizontal):
         """Hide it and tell what was typed."""
         if self.is_open:
             self.remove_class("-shown")
+            self.screen.set_focus(None)
             self.post_message(self.Closed(self.query_one(PromptInput).value, kept))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
