@@ -49,6 +49,7 @@ class MetricsScreen(VerbScreen):
         self._window = 2
         self._reader: asyncio.Task[None] | None = None
         self._warnings: dict[str, None] = {}
+        self._found = ""
 
     def body(self) -> ComposeResult:
         """Charts, and a prompt for queries."""
@@ -95,7 +96,7 @@ class MetricsScreen(VerbScreen):
 
     async def _draw(self) -> None:
         now, step = self.app.now(), max(1.0, self.window / POINTS)
-        self._warnings = {}
+        self._warnings, self._found = {}, ""
         if self._expression:
             sources = self._askable()
             if not sources:
@@ -108,7 +109,8 @@ class MetricsScreen(VerbScreen):
             )
         if self.is_mounted:
             where = self._expression or "configured series"
-            right = [Cell(f" {duration(self.window)} window ", "dim")]
+            right = [Cell(f" {self._found} ", "dim")] if self._found else []
+            right += [Cell(f" {duration(self.window)} window ", "dim")]
             right += [Cell(f"… partial: {'; '.join(self._warnings)} ", "warn")] if self._warnings else []
             self.entitle(f"metrics: {where}", right)
 
@@ -142,8 +144,8 @@ class MetricsScreen(VerbScreen):
             return
         self._warnings |= dict.fromkeys(answer.warnings)
         series = [found for found in answer.rows if isinstance(found, Series)]
-        drawn = f"{len(series)} series" + (f", the first {LINES} drawn" if len(series) > LINES else "")
-        self._show(0, f"{self._expression}   {drawn}", "", series, now, step, None)
+        self._found = f"{len(series)} series" + (f", the first {LINES} drawn" if len(series) > LINES else "")
+        self._show(0, self._expression, "", series, now, step, None)
 
     def _fail(self, place: int, title: str, error: QuarterdeckError) -> None:
         if self.is_mounted:
@@ -186,7 +188,7 @@ class MetricsScreen(VerbScreen):
     @on(Chart.CursorMoved)
     def read_out(self, event: Chart.CursorMoved) -> None:
         """All charts read the same instant."""
-        for chart in self.query(Chart):
+        for chart in self._charts():
             if chart is not event.chart and chart.cursor_at != event.at:
                 chart.set_cursor(event.at)
 
