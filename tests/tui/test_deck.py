@@ -21,7 +21,7 @@ def world() -> Scripted:
     )
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45), (200, 60), (40, 10)])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45), (200, 60), (40, 14)])
 async def test_all_five_panes_stand_at_every_size(size: tuple[int, int]) -> None:
     async with deck([world()], size=size) as d:
         for number, title in enumerate(("Repos", "Runs", "Containers", "Models", "Metrics"), 1):

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 from textual import events
 
 from deckcase import NAMED, Deck, deck
 from quarterdeck.boot import Boot
+from quarterdeck.commands import demo
+from quarterdeck.grammar import cli
 from quarterdeck.handover import SOFT_RESET, hand_over
 from quarterdeck.screens.confirm import ConfirmDialog
 from quarterdeck.screens.typed import TypedInput
@@ -272,6 +278,51 @@ async def test_a_closed_prompt_takes_no_key_any_more() -> None:
         assert field.value == "redis"
         await d.press("escape")
         assert "1 of 3" in d.text
+
+
+async def test_the_smallest_terminal_shows_rows_of_the_focused_pane() -> None:
+    names = [f"row-{number}" for number in range(5)]
+    async with deck([Scripted(rows=[container(name) for name in names])], size=(40, 10)) as d:
+        text = await d.press("g")
+        assert sum(name in text for name in names) >= 3, text
+        assert text.startswith("quarterdeck")
+        assert "help" in text or "l logs" in text or "Enter" in text, text
+
+
+def test_a_world_that_says_nothing_is_ended_with_a_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    silent = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(60)"
+    monkeypatch.setattr(demo, "WORLD", (sys.executable, "-c", silent))
+    monkeypatch.setattr(demo, "START_S", 1.0)
+    monkeypatch.setattr(demo.tempfile, "mkdtemp", lambda prefix: str(tmp_path))
+    with pytest.raises(click.ClickException, match="did not say within 1 s") as caught, demo.practice_world(1):
+        pass
+    pid = re.search(r"(\d+)$", caught.value.message)
+    assert pid is not None, "what it said to its standard error is told"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid[1]), 0)
+
+
+def test_a_world_that_ends_at_once_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    loud = "import sys; sys.stderr.write('x' * 200_000 + ' no port was free'); sys.exit(2)"
+    monkeypatch.setattr(demo, "WORLD", (sys.executable, "-c", loud))
+    with pytest.raises(click.ClickException, match=r"it ended: .*no port was free"), demo.practice_world(1):
+        pass
+
+
+def test_the_practice_world_can_be_read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = "import sys; print('{}', flush=True); sys.stdin.read()"
+    monkeypatch.setattr(demo, "WORLD", (sys.executable, "-c", world))
+    met: list[bool] = []
+
+    def once(boot: Boot, *, as_json: bool, timeout: float) -> int:
+        met.append(boot.policy.read_only)
+        asyncio.run(boot.close())
+        return 0
+
+    monkeypatch.setattr("quarterdeck.commands.status.print_status", once)
+    for words in (["--read-only", "demo", "--once"], ["demo", "--once"]):
+        assert CliRunner().invoke(cli, words).exit_code == 0
+    assert met == [True, False]
 
 
 async def test_another_filter_by_the_operator_moves_the_cursor_to_a_row_it_keeps() -> None:

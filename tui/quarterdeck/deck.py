@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from quarterdeck.app import QuarterdeckApp
 
 WIDE, TALL = 120, 36
+LOW = 14
+"""Below this height the rows of the focused pane need every line."""
 WIDE_ORDER = ("repositories", "containers", "pipelines", "metrics", "models")
 """The grid fills row by row: three panes stand on the left, two on the right."""
 
@@ -175,6 +177,8 @@ class DeckScreen(Looking, Doing, Screen[None]):
     def lay_out(self) -> None:
         """All five open where there is room, else the focused one with the others as one line each."""
         self.wide = self._has_room(self.size) and not self.zoomed
+        low = (self.size or self.app.size).height < LOW
+        self.set_class(low, "-low")
         panes = self.query_one("#panes")
         if panes.has_class("-wide") is not self.wide:
             panes.set_class(self.wide, "-wide")
@@ -182,7 +186,7 @@ class DeckScreen(Looking, Doing, Screen[None]):
                 panes.move_child(self.query_one(f"#{name}"), after=len(panes.children) - 1)
         for pane in self.panes:
             focused = pane.pane == self.focused_pane
-            pane.set_class(self.zoomed and not focused, "-hidden")
+            pane.set_class((self.zoomed or low) and not focused, "-hidden")
             pane.collapse(not self.wide and not focused)
 
     @staticmethod
