@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from quarterdeck.boot import Boot
 from quarterdeck.commands.demo import practice_world
 from quarterdeck.commands.screenshot import picture
 
@@ -51,17 +52,18 @@ def png(svg: str) -> bytes:
 def main(wanted: list[str]) -> None:
     """Make all, or those named."""
     FOLDER.mkdir(exist_ok=True)
-    for name, pressed in SCREENS.items():
-        if wanted and name not in wanted:
-            continue
-        for width, height in SIZES:
-            with practice_world(1) as (boot, _):
+    with practice_world(1) as (world, _):
+        for name, pressed in SCREENS.items():
+            if wanted and name not in wanted:
+                continue
+            for width, height in SIZES:
+                boot = Boot(cwd=world.cwd, discovery=("git", "host"), env=world.env, title="practice world")
                 keys = tuple({"-": "minus"}.get(key, key) for key in pressed.split())
                 svg = asyncio.run(picture(boot, width, height, keys))
-            path = FOLDER / f"{name}-{width}x{height}"
-            path.with_suffix(".svg").write_text(svg, encoding="utf-8")
-            path.with_suffix(".png").write_bytes(png(svg))
-            print(path.name, flush=True)
+                path = FOLDER / f"{name}-{width}x{height}"
+                path.with_suffix(".svg").write_text(svg, encoding="utf-8")
+                path.with_suffix(".png").write_bytes(png(svg))
+                print(path.name, flush=True)
 
 
 if __name__ == "__main__":
