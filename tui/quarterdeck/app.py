@@ -78,6 +78,7 @@ class QuarterdeckApp(App[int]):
             self._add_theme(name)
         # Before anything is styled: a theme chosen later has every style made twice.
         self.set_reactive(App.theme, self._theme_wanted())
+        self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
 
     @property
