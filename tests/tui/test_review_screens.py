@@ -9,11 +9,12 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 from textual import events
@@ -29,9 +30,9 @@ from quarterdeck.widgets.prompt import PromptBar, PromptInput
 from quarterdeck_config.load import Loaded
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.policy import Place
-from quarterdeck_lifecycle.ports import Session
+from quarterdeck_lifecycle.ports import Preview, Session, Step
 from quarterdeck_lifecycle.records import Ref
-from scripted import Scripted, container
+from scripted import Scripted, Stop, container
 
 
 def world() -> Scripted:
@@ -323,6 +324,49 @@ def test_the_practice_world_can_be_read_only(monkeypatch: pytest.MonkeyPatch) ->
     for words in (["--read-only", "demo", "--once"], ["demo", "--once"]):
         assert CliRunner().invoke(cli, words).exit_code == 0
     assert met == [True, False]
+
+
+LONG_ID = "0123456789abcdef" * 4
+
+
+class Grave(Stop):
+    """A stop with much to say."""
+
+    async def preview(self, ref: Ref, args: Mapping[str, str]) -> Preview:
+        plain = await super().preview(ref, args)
+        return msgspec.structs.replace(
+            plain, steps=(Step(call=f"POST /containers/{LONG_ID}/stop"),), command=f"docker stop {LONG_ID}",
+            impact=tuple(f"volume-{number}" for number in range(30)), warnings=("the last one of its service",),
+        )  # fmt: skip
+
+
+async def test_the_dialog_says_what_goes_first_and_scrolls_while_a_name_is_typed() -> None:
+    source = prod()
+    source.actions = {"container.stop": Grave(source)}
+    async with deck([source]) as d:
+        await typing_the_name(d, source)
+        assert d.text.index("the last one of its service") < d.text.index("volume-0")
+        assert "POST" not in d.text
+        assert "more lines: PageDown" in d.text
+        await d.press("down", "pagedown", "pagedown", "pagedown")
+        assert "POST /containers/0123456789ab/stop" in d.text
+        assert LONG_ID not in d.text
+        assert "more line" not in d.text
+        await d.press("pageup", "up")
+        assert "more lines: PageDown" in d.text
+        assert d.app.focused is d.app.screen.query_one(TypedInput)
+
+
+async def test_the_copied_command_keeps_its_ids_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Scripted(rows=[container("api")])
+    source.actions = {"container.stop": Grave(source)}
+    async with deck([source], size=(60, 12)) as d:
+        copied: list[str] = []
+        monkeypatch.setattr(d.app, "copy", copied.append)
+        await d.press("X")
+        await d.shows("y confirms")
+        await d.press("c")
+        assert copied == [f"docker stop {LONG_ID}"]
 
 
 async def test_another_filter_by_the_operator_moves_the_cursor_to_a_row_it_keeps() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
 
 ARMING_S = 0.3
 REPEAT_S = 0.12
+BODY, AROUND = 16, 7
+"""The most lines of the body, and the lines around it: the frame, the title, what is typed and how."""
+_LONG_ID = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+def _brief(text: str) -> str:
+    """Ids of 64 hexadecimal digits by their first twelve; what is sent and copied has them whole."""
+    return _LONG_ID.sub(lambda match: match[0][:12], text)
 
 
 class ConfirmDialog(Dialog[str]):
@@ -36,6 +46,10 @@ class ConfirmDialog(Dialog[str]):
         Binding("escape,n", "cancel", show=False),
         Binding("y", "confirm", show=False),
         Binding("c", "copy_command", show=False),
+        Binding("up", "scroll_body(-1)", show=False),
+        Binding("down", "scroll_body(1)", show=False),
+        Binding("pageup", "page_body(-1)", show=False),
+        Binding("pagedown", "page_body(1)", show=False),
     ]
 
     def __init__(
@@ -82,6 +96,7 @@ class ConfirmDialog(Dialog[str]):
                     if len(self._previews) > 1:
                         yield line(f"• {preview.record.name if preview.record else preview.ref.id}", "bold")
                     yield from self._lines(preview)
+            yield Static("", id="more", classes="line", markup=False)
             if self._confirm == "typed":
                 word = "the count" if len(self._previews) > 1 else "the name"
                 yield line(f"type {word} to confirm: {self.expected}   (paste does not count)", "bold")
@@ -91,16 +106,16 @@ class ConfirmDialog(Dialog[str]):
                 yield line("y confirms · n or Esc cancels · c copies the command · nothing is sent yet", "bold")
 
     def _lines(self, preview: Preview) -> Iterator[Static]:
-        for step in preview.steps:
-            yield whole(f"  sends   {step.call} {step.detail}".rstrip())
-        if preview.before or preview.after:
-            yield whole(f"  changes {preview.before or '-'} → {preview.after or '-'}")
+        for warning in preview.warnings:
+            yield whole(f"  ▲ {_brief(warning)}", "bold yellow")
         for impact in preview.impact[:40]:
-            yield whole(f"  goes    {impact}", "yellow")
+            yield whole(f"  goes    {_brief(impact)}", "yellow")
         if len(preview.impact) > 40:
             yield whole(f"  goes    and {len(preview.impact) - 40} more", "yellow")
-        for warning in preview.warnings:
-            yield whole(f"  ▲ {warning}", "bold yellow")
+        if preview.before or preview.after:
+            yield whole(f"  changes {_brief(preview.before or '-')} → {_brief(preview.after or '-')}")
+        for step in preview.steps:
+            yield whole(f"  sends   {_brief(f'{step.call} {step.detail}')}".rstrip())
         if preview.inverse is not None:
             yield whole(f"  undo    {preview.inverse[0]}", "dim")
         elif preview.why_no_inverse:
@@ -111,6 +126,31 @@ class ConfirmDialog(Dialog[str]):
         self._opened = self._clock()
         if self._confirm == "typed":
             self.query_one(TypedInput).focus()
+        self._fit()
+        self.watch(self.query_one(".body"), "scroll_y", self._show_more, init=False)
+
+    def on_resize(self) -> None:
+        """The question and its answer keep their lines; the body takes what is left."""
+        self._fit()
+
+    def _fit(self) -> None:
+        self.query_one(".body").styles.max_height = min(BODY, max(2, self.app.size.height - AROUND))
+        self.call_after_refresh(self._show_more)
+
+    def _show_more(self) -> None:
+        body = self.query_one(".body")
+        below = round(body.max_scroll_y - body.scroll_y)
+        text = f"{below} more line{'s' if below > 1 else ''}: PageDown" if below > 0 else ""
+        self.query_one("#more", Static).update(Text(text, style="bold yellow"))
+
+    def action_scroll_body(self, lines: int) -> None:
+        """By lines, while the keyboard stays where it is."""
+        self.query_one(".body").scroll_relative(y=lines, animate=False)
+
+    def action_page_body(self, pages: int) -> None:
+        """By what is visible, less one line."""
+        body = self.query_one(".body")
+        body.scroll_relative(y=pages * max(1, body.size.height - 1), animate=False)
 
     def on_key(self, event: events.Key) -> None:
         """A held key repeats quicker than a hand: its presses do not count."""
