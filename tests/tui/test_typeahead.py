@@ -36,6 +36,20 @@ async def test_letters_after_the_colon_are_a_command() -> None:
         assert d.app.screen is d.app.deck
 
 
+async def test_keys_after_the_enter_of_a_prompt_are_keys_of_the_deck_again() -> None:
+    async with deck([world()]) as d:
+        burst(d, "/xl", "enter")
+        burst(d, " ?")
+        await d.rest()
+        assert d.app.screen is not d.app.deck
+        assert len(d.app.deck.table.marked) == 1
+        burst(d, "", "escape")
+        burst(d, ":theme deck-light", "enter")
+        burst(d, "c")
+        await d.rest()
+        assert "changes of 7 days" in d.text
+
+
 async def test_a_paste_after_the_slash_is_the_filter() -> None:
     async with deck([world()]) as d:
         burst(d, "/")

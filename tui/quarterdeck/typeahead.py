@@ -24,6 +24,8 @@ from quarterdeck_lifecycle.busy import Busy
 
 LONGEST_S = 1.0
 """A key that takes longer holds nothing up: what follows goes where the focus is."""
+ROUNDS = 3
+"""Enter in a prompt: the key, the field's message, the prompt's message; the last one moves the focus."""
 
 
 class KeyGate:
@@ -55,15 +57,18 @@ class KeyGate:
         before = self._app.screen
         path = list((self._app.focused or before).ancestors_with_self)
         await self._deliver(event)
-        self._follow(path, turn, before)
+        self._follow(path, 0, ROUNDS, turn, before)
 
-    def _follow(self, path: list[DOMNode], turn: int, before: Screen[Any]) -> None:
-        """Go after the event: to the next parent that still takes messages, then through the app's own queue twice
-        (the focus is set by a message, too), then through the screen that was opened."""
-        for place, node in enumerate(path):
-            if node is not self._app and node.call_later(self._follow, path[place + 1 :], turn, before):
+    def _follow(self, path: list[DOMNode], place: int, rounds: int, turn: int, before: Screen[Any]) -> None:
+        """Go after the event, and after the messages it caused: up the parents that still take messages, as often as
+        there are rounds, then through the app's own queue (the focus is set by a message, too)."""
+        for at in range(place, len(path)):
+            if path[at] is not self._app and path[at].call_later(self._follow, path, at + 1, rounds, turn, before):
                 return
-        self._app.call_later(self._app.call_later, self._settle, turn, before)
+        if rounds > 1:
+            self._app.call_later(self._follow, path, 0, rounds - 1, turn, before)
+        else:
+            self._app.call_later(self._app.call_later, self._settle, turn, before)
 
     def _settle(self, turn: int, before: Screen[Any]) -> None:
         opened = self._app.screen
