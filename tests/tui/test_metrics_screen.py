@@ -45,11 +45,8 @@ async def metrics(*sources: Scripted, size: tuple[int, int] = (100, 30), key: st
 def charts(d: Deck) -> list[list[str]]:
     """The lines of every chart that is shown, the title first."""
     lines = d.text.split("\n")
-    found = []
-    for chart in d.app.screen.query(Chart):
-        if chart.display:
-            found.append([line.rstrip() for line in lines[chart.region.y : chart.region.bottom]])
-    return found
+    shown = [chart.region for chart in d.app.screen.query(Chart) if chart.display]
+    return [[line.rstrip() for line in lines[region.y : region.bottom]] for region in shown]
 
 
 async def test_every_configured_series_has_its_chart_the_chosen_one_first() -> None:

@@ -142,7 +142,7 @@ def colours(data: bytes) -> set[str]:
                 kind = codes.pop(0)
                 found.add({5: "256", 2: "true"}[kind])
                 del codes[: {5: 1, 2: 3}[kind]]
-            elif 30 <= code <= 47 and code not in (38, 39) or 90 <= code <= 107:
+            elif (30 <= code <= 47 and code not in (38, 39)) or 90 <= code <= 107:
                 found.add("16")
     return found
 
