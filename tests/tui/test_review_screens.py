@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -25,14 +25,17 @@ from quarterdeck.commands import demo
 from quarterdeck.grammar import cli
 from quarterdeck.handover import SOFT_RESET, hand_over
 from quarterdeck.screens.confirm import ConfirmDialog
+from quarterdeck.screens.logs import LogScreen
+from quarterdeck.screens.logstream import Ask, merged
 from quarterdeck.screens.typed import TypedInput
 from quarterdeck.widgets.prompt import PromptBar, PromptInput
 from quarterdeck_config.load import Loaded
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.policy import Place
-from quarterdeck_lifecycle.ports import Preview, Session, Step
+from quarterdeck_lifecycle.kinds import Stats
+from quarterdeck_lifecycle.ports import LogBatch, LogOptions, Preview, Session, Step
 from quarterdeck_lifecycle.records import Ref
-from scripted import Scripted, Stop, container
+from scripted import Scripted, Stop, container, lines
 
 
 def world() -> Scripted:
@@ -367,6 +370,60 @@ async def test_the_copied_command_keeps_its_ids_whole(monkeypatch: pytest.Monkey
         await d.shows("y confirms")
         await d.press("c")
         assert copied == [f"docker stop {LONG_ID}"]
+
+
+class Endless(Scripted):
+    """A source whose log never ends, and which knows whether it is still being read."""
+
+    readers = 0
+
+    async def logs(self, refs: Sequence[Ref], options: LogOptions) -> AsyncIterator[LogBatch]:
+        self.readers += 1
+        try:
+            while True:
+                yield lines("one more")
+        finally:
+            self.readers -= 1
+
+
+async def test_a_reader_that_leaves_a_full_log_leaves_no_task_behind() -> None:
+    source = Endless()
+    before = asyncio.all_tasks()
+    log = merged([Ask(source, [Ref("local", "container", "a")], LogOptions())])
+    assert (await anext(log))[1].lines
+    assert source.readers == 1
+    for _ in range(200):
+        await asyncio.sleep(0)
+    await log.aclose()
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_log_that_cannot_be_shown_says_that_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = world()
+    source.lines = [lines("one", "two")]
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no \x1b[2Jroom")
+
+    async with deck([source]) as d:
+        monkeypatch.setattr(LogScreen, "take", broken)
+        await d.press("l")
+        await d.shows("the log stopped: RuntimeError")
+        await d.shows("ended")
+
+
+class Sampled(Scripted):
+    """A source whose live use breaks in a way that no adapter should let through."""
+
+    async def stats(self, refs: Sequence[Ref]) -> AsyncIterator[Stats]:
+        raise RuntimeError("no such field")
+        yield
+
+
+async def test_live_use_that_breaks_says_so() -> None:
+    async with deck([Sampled(rows=[container("api")])]) as d:
+        d.app.deck.live.follow()
+        await d.until(lambda: any("live use of local stopped: RuntimeError" in toast for toast in d.toasts))
 
 
 async def test_another_filter_by_the_operator_moves_the_cursor_to_a_row_it_keeps() -> None:

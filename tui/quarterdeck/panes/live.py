@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from quarterdeck.panes.pane import Pane
@@ -51,7 +50,12 @@ class LiveStats:
         self._tasks.clear()
 
     async def _sample(self, source: Samples, refs: list[Ref], pane: Pane) -> None:
-        with suppress(QuarterdeckError):
+        try:
             async for stats in source.stats(refs):
                 pane.stats[stats.ref] = stats
                 pane.show_soon()
+        except QuarterdeckError:
+            return
+        except Exception as error:
+            name = refs[0].source
+            self._deck.app.say(f"live use of {name} stopped: {type(error).__name__}: {error}", "warning")

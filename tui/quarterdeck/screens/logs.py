@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
@@ -28,7 +29,7 @@ from quarterdeck.widgets.logview import LogView
 from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions, TailsLogs
 from quarterdeck_lifecycle.records import Ref
-from quarterdeck_lifecycle.text import LogLine
+from quarterdeck_lifecycle.text import LogLine, clean_line
 
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
@@ -112,8 +113,13 @@ class LogScreen(VerbScreen):
         self._reader = asyncio.create_task(self._read(), name="log")
 
     async def _read(self) -> None:
-        async for place, batch in merged(self._asks()):
-            self.take(place, batch)
+        try:
+            async with aclosing(merged(self._asks())) as batches:
+                async for place, batch in batches:
+                    self.take(place, batch)
+        except Exception as error:
+            if self.is_mounted:
+                self.view.add_marker(f"the log stopped: {type(error).__name__}: {clean_line(str(error))}")
         self._ended = True
         self.show_state()
 

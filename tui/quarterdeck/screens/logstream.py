@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -55,7 +55,7 @@ First = dict[tuple[int, str], float]
 """The time of the first line that is kept of each thing: by the place of its source, and its name there."""
 
 
-async def merged(asks: Sequence[Ask]) -> AsyncIterator[tuple[int, LogBatch]]:
+async def merged(asks: Sequence[Ask]) -> AsyncGenerator[tuple[int, LogBatch], None]:
     """Batches of all sources as they come, each with the place of its source in `asks`.
 
     Each source merges its own by time. A failing source becomes a notice.
@@ -85,6 +85,7 @@ async def merged(asks: Sequence[Ask]) -> AsyncIterator[tuple[int, LogBatch]]:
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def older(asks: Sequence[Ask], first: First) -> tuple[list[tuple[int, LogLine]], str]:
