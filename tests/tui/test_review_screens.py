@@ -27,6 +27,7 @@ from quarterdeck.handover import SOFT_RESET, hand_over
 from quarterdeck.screens.confirm import ConfirmDialog
 from quarterdeck.screens.logs import LogScreen
 from quarterdeck.screens.logstream import Ask, merged
+from quarterdeck.screens.palette import Palette, matching
 from quarterdeck.screens.typed import TypedInput
 from quarterdeck.widgets.prompt import PromptBar, PromptInput
 from quarterdeck_config.load import Loaded
@@ -35,6 +36,7 @@ from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.kinds import Stats
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions, Preview, Session, Step
 from quarterdeck_lifecycle.records import Ref
+from quarterdeck_lifecycle.verbs import built_in
 from scripted import Scripted, Stop, container, lines
 
 
@@ -424,6 +426,29 @@ async def test_live_use_that_breaks_says_so() -> None:
     async with deck([Sampled(rows=[container("api")])]) as d:
         d.app.deck.live.follow()
         await d.until(lambda: any("live use of local stopped: RuntimeError" in toast for toast in d.toasts))
+
+
+async def test_a_guessed_verb_with_words_behind_it_is_completed_and_not_run() -> None:
+    source = Scripted(rows=[container("api")])
+    async with deck([source]) as d:
+        await d.press(":")
+        await d.type("container.sto timeout=3")
+        await d.press("enter")
+        assert isinstance(d.app.screen, Palette), "it did not run"
+        assert d.app.screen.query_one(PromptInput).value == "container.stop timeout=3"
+        assert any("container.stop is meant" in toast and "on api" in toast for toast in d.toasts)
+        await d.press("enter")
+        await d.shows("STOP")
+        assert source.stop.executed == 0
+
+
+def test_every_word_that_was_typed_counts_for_what_matches() -> None:
+    verbs = [verb for verb in built_in() if verb.id.startswith("container.")]
+    found = [verb.id for verb in matching(verbs, "container restart")]
+    assert found[:1] == ["container.restart"]
+    assert "container.kill" not in found
+    assert [verb.id for verb in matching(verbs, "container.kill remove")] == ["container.kill"]
+    assert "container.stop" in [verb.id for verb in matching(verbs, "container.sto timeout=3")]
 
 
 async def test_another_filter_by_the_operator_moves_the_cursor_to_a_row_it_keeps() -> None:

@@ -27,13 +27,22 @@ MOST = 14
 
 
 def matching(verbs: list[Verb], typed: str) -> list[Verb]:
-    """Verbs whose id or title holds every word that was typed, those that begin with it first."""
+    """Verbs whose id or title holds every word that was typed, those that begin with it first.
+
+    Where none holds them all, the words behind the first are arguments and do not count.
+    """
     words = typed.lower().split()
     if not words:
         return verbs
     first = words[0]
-    found = [v for v in verbs if all(word in f"{v.id} {v.title}".lower() for word in words[:1])]
+    begun = [v for v in verbs if first in _named(v)]
+    found = [v for v in begun if v.id != first and all(word in _named(v) for word in words)]
+    found = [v for v in begun if v.id == first] + found or begun
     return sorted(found, key=lambda v: (not v.id.startswith(first), not v.title.startswith(first), v.id))
+
+
+def _named(verb: Verb) -> str:
+    return f"{verb.id} {verb.title}".lower()
 
 
 def arguments(verb: Verb, words: list[str]) -> dict[str, str]:
@@ -149,13 +158,25 @@ class Palette(ModalScreen[None]):
         if verb is None and matches.highlighted is not None:
             chosen = matches.get_option_at_index(matches.highlighted).id
             verb = next((v for v in self._verbs if v.id == chosen), None)
-            words = words[:1]
+            if verb is not None and len(words) > 1:
+                self._offer(verb, words)
+                return
         if verb is None:
             self._deck.app.say(f"no verb {words[0] if words else ''}: ? lists them", "warning")
             return
         self._deck.app.remember(text or verb.id)
         self.dismiss()
         self._run(verb, words[1:], text.partition(" ")[2].strip())
+
+    def _offer(self, verb: Verb, words: list[str]) -> None:
+        """A guess with words behind it does not run: its id stands in the field, and Enter again runs it."""
+        deck, field = self._deck, self.query_one(PromptInput)
+        field.value = shlex.join([verb.id, *(word for word in words if word.lower() not in _named(verb))])
+        field.cursor_position = len(field.value)
+        targets = deck.targets(verb) if verb.applies_to else []
+        names = [record.name if (record := deck.app.boot.hub.find(ref)) else ref.id for ref in targets]
+        where = f" on {', '.join(names[:3])}{' and more' if len(names) > 3 else ''}" if names else ""
+        deck.app.say(f"{verb.id} is meant ({verb.title}){where}: Enter again goes on", "warning")
 
     def _run(self, verb: Verb, words: list[str], rest: str) -> None:
         deck = self._deck
