@@ -9,6 +9,7 @@ from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Container, Series
 from quarterdeck_lifecycle.permit import require
 from quarterdeck_lifecycle.ports import (
+    Action,
     Listing,
     LogBatch,
     LogOptions,
@@ -83,7 +84,7 @@ class Scripted:
         self.hints: asyncio.Queue[None] = asyncio.Queue()
         self.seconds = 30.0
         self.stop = Stop(self)
-        self.actions = {"container.stop": self.stop}
+        self.actions: dict[str, Action] = {"container.stop": self.stop}
         self.lines: list[LogBatch] = []
         self.sections: list[Section] = []
 
@@ -126,6 +127,31 @@ class Scripted:
 
     async def close(self) -> None:
         return None
+
+
+class Does:
+    """A mutation of any verb that writes down the arguments it was previewed and executed with."""
+
+    def __init__(self, source: Scripted, verb: str, why_not: str | None = None) -> None:
+        self.source, self.verb, self.why_not = source, verb, why_not
+        self.previewed: list[dict[str, str]] = []
+        self.executed: list[dict[str, str]] = []
+
+    def permitted(self, record: Record) -> str | None:
+        return self.why_not
+
+    async def preview(self, ref: Ref, args: Mapping[str, str]) -> Preview:
+        self.previewed.append(dict(args))
+        call = f"POST /{self.verb} {' '.join(f'{name}={value}' for name, value in args.items())}"
+        return Preview(verb=self.verb, ref=ref, record=self.source.row(ref), args=dict(args), steps=(Step(call=call),))
+
+    async def execute(self, preview: Preview) -> str:
+        require(self.source.name, f"POST /{self.verb}")
+        self.executed.append(preview.args)
+        return "204"
+
+    async def verify(self, preview: Preview) -> Outcome:
+        return Outcome(verified=True, message="done")
 
 
 class Logs(Scripted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -15,6 +16,8 @@ from quarterdeck_lifecycle.text import LogLine
 
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
+
+MOST_LINES = 40
 
 
 class CompareScreen(TextScreen):
@@ -59,7 +62,7 @@ class CompareScreen(TextScreen):
 
     def show_lines(self) -> None:
         """The table."""
-        self.fill(compared(*self._records, *self._facts, everything=self._all))
+        self.fill(compared(*self._records, *self._facts, everything=self._all, width=self.app.size.width))
 
 
 def facts(record: Record) -> dict[str, str]:
@@ -76,20 +79,35 @@ def facts(record: Record) -> dict[str, str]:
 
 
 def compared(
-    one: Record, two: Record, left: Mapping[str, str], right: Mapping[str, str], *, everything: bool
+    one: Record,
+    two: Record,
+    left: Mapping[str, str],
+    right: Mapping[str, str],
+    *,
+    everything: bool,
+    width: int = 100,
 ) -> list[LogLine]:
-    """Lines of `field  left  right`; those that differ stand out."""
+    """Lines of `field  left  right` in `width` cells; long values go on below, those that differ stand out."""
     keys = [key for key in dict.fromkeys([*left, *right]) if everything or left.get(key, "") != right.get(key, "")]
     if not keys:
         return plain(["no difference in anything that is known of them"], "dim")
-    width = min(34, max(len(key) for key in keys))
-    half = min(60, max([12, *(len(left.get(key, "").splitlines()[0]) for key in keys if left.get(key))]))
-    head = f"{'':{width}}  {one.name[:half]:{half}}  {two.name}"
+    name = min(34, width // 3, max(len(key) for key in keys))
+    half = max(12, (width - name - 5) // 2)
+    head = f"{'':{name}}  {one.name[:half]:{half}}  {two.name[:half]}"
     lines = [LogLine(head, ((0, len(head), "bold"),))]
     for key in keys:
-        a, b = (side.get(key, "").replace("\n", " ")[:half] or "-" for side in (left, right))
-        text = f"{key[:width]:{width}}  {a:{half}}  {b}"
         differs = left.get(key, "") != right.get(key, "")
-        spans = ((0, width, "cyan"), (width + 2, len(text), "yellow")) if differs else ((0, width, "cyan"),)
-        lines.append(LogLine(text, spans))
+        sides = [_pieces(side.get(key, ""), half) for side in (left, right)]
+        for place, (a, b) in enumerate(zip_longest(*sides, fillvalue="")):
+            text = f"{'' if place else key[:name]:{name}}  {a:{half}}  {b}"
+            spans = ((0, name, "cyan"), (name + 2, len(text), "yellow")) if differs else ((0, name, "cyan"),)
+            lines.append(LogLine(text, spans))
     return lines
+
+
+def _pieces(value: str, width: int) -> list[str]:
+    """A value in pieces of at most `width` characters, by its lines; `-` for none."""
+    lines = value.splitlines() or [""]
+    cut = [line[at : at + width] for line in lines[: MOST_LINES + 1] for at in range(0, max(len(line), 1), width)]
+    cut = cut[:MOST_LINES] + ([f"… {len(value):,} characters"] if len(cut) > MOST_LINES else [])
+    return cut if any(cut) else ["-"]

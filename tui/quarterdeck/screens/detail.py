@@ -30,8 +30,8 @@ class DetailScreen(TextScreen):
     """What the record says at once, and what its source says when asked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right_square_bracket,tab,right", "tab(1)", show=False),
-        Binding("left_square_bracket,shift+tab,left", "tab(-1)", show=False),
+        Binding("right_square_bracket,tab", "tab(1)", show=False),
+        Binding("left_square_bracket,shift+tab", "tab(-1)", show=False),
         Binding("r", "again", show=False),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (

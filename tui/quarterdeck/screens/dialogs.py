@@ -107,6 +107,7 @@ class ArgumentsDialog(Dialog[dict[str, str]]):
                 words = argument.prompt + (f" ({' | '.join(argument.choices)})" if argument.choices else "")
                 yield line(words if argument.required else f"{words} (may be empty)", "dim")
                 yield PromptInput(self._given.get(argument.name, argument.default), id=f"arg-{argument.name}")
+            yield Static("", id="problem", classes="line")
             yield line("Enter goes on to the preview, Esc cancels; nothing is sent yet", "dim")
 
     def on_mount(self) -> None:
@@ -123,10 +124,15 @@ class ArgumentsDialog(Dialog[dict[str, str]]):
             fields[place + 1].focus()
             return
         args = {a.name: self.query_one(f"#arg-{a.name}", PromptInput).value.strip() for a in self._verb.args}
-        missing = next((a for a in self._verb.args if a.required and not args[a.name]), None)
-        if missing is not None:
-            self.query_one(f"#arg-{missing.name}", PromptInput).focus()
-            return
+        for argument in self._verb.args:
+            value, choices = args[argument.name], argument.choices
+            problem = f"{argument.prompt} is needed" if argument.required and not value else ""
+            if choices and value and value not in choices:
+                problem = f"{argument.prompt}: {' or '.join(choices)}, not {value}"
+            if problem:
+                self.query_one("#problem", Static).update(Text(literal(problem), style="bold yellow"))
+                self.query_one(f"#arg-{argument.name}", PromptInput).focus()
+                return
         self.dismiss(args)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
@@ -14,7 +15,6 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from quarterdeck.doing import verb_ref
 from quarterdeck.keys import pretty
 from quarterdeck.widgets.cells import literal
 from quarterdeck.widgets.prompt import PromptInput
@@ -62,6 +62,19 @@ def arguments(verb: Verb, words: list[str]) -> dict[str, str]:
     return given
 
 
+def completed(verb: Verb, typed: str, themes: Sequence[str]) -> str:
+    """What Tab makes of the text: the verb's id, and after that the first argument that continues the last word."""
+    first, space, _ = typed.partition(" ")
+    if first != verb.id or not space:
+        return f"{verb.id} "
+    head, _, last = typed.rpartition(" ")
+    known = list(themes) if verb.id == "theme" else []
+    for argument in verb.args:
+        known += [f"{argument.name}={choice}" for choice in argument.choices] or [f"{argument.name}="]
+    found = next((word for word in known if word.startswith(last) and word != last), "")
+    return f"{head} {found}" if found else typed
+
+
 class Palette(ModalScreen[None]):
     """`:` on the deck."""
 
@@ -96,16 +109,13 @@ class Palette(ModalScreen[None]):
 
     def _show(self, typed: str) -> None:
         options = []
-        operator, deck = self._deck.app.boot.operator, self._deck
+        deck = self._deck
         for verb in matching(self._verbs, typed)[:MOST]:
             text = Text(f"{verb.id:<26}", no_wrap=True, overflow="ellipsis")
             text.append(f" {literal(verb.title)}", style="dim")
             text.append(f"  {pretty(deck.app.boot.registry.keys(verb.id))}", style="bold")
-            if verb.kind is VerbKind.MUTATION and deck.pane.ref is not None:
-                ref = verb_ref(verb, deck.pane.ref, deck)
-                why_not = operator.why_not(verb, ref, deck.app.boot.hub.find(ref))
-                if why_not:
-                    text.append(f"  {literal(why_not)}", style="italic dim")
+            if verb.kind is VerbKind.MUTATION and (why_not := deck.why_not(verb)):
+                text.append(f"  {literal(why_not)}", style="italic dim")
             text.truncate(max(20, min(104, self.size.width * 9 // 10 - 6)), overflow="ellipsis")
             options.append(Option(text, id=verb.id))
         matches = self.query_one(OptionList)
@@ -120,7 +130,7 @@ class Palette(ModalScreen[None]):
         self._show(event.value.lstrip(":"))
 
     def on_key(self, event: events.Key) -> None:
-        """Up and down walk the matches, or the history while the field is empty; Tab completes."""
+        """Up and down walk the matches; up in an empty field goes back in the history, down on again. Tab completes."""
         matches, field = self.query_one(OptionList), self.query_one(PromptInput)
         history = self._deck.app.history
         if event.key in ("up", "down"):
@@ -132,13 +142,18 @@ class Palette(ModalScreen[None]):
                 field.cursor_position = len(field.value)
             elif event.key == "up":
                 matches.action_cursor_up()
+            elif self._place < len(history):
+                self._place += 1
+                field.value = history[self._place] if self._place < len(history) else ""
+                field.cursor_position = len(field.value)
             else:
                 matches.action_cursor_down()
         elif event.key == "tab" and matches.highlighted is not None:
             event.stop()
             event.prevent_default()
             option = matches.get_option_at_index(matches.highlighted)
-            field.value = f"{option.id} "
+            verb = next(verb for verb in self._verbs if verb.id == option.id)
+            field.value = completed(verb, field.value.lstrip(":"), sorted(self._deck.app.available_themes))
             field.cursor_position = len(field.value)
 
     @on(Input.Submitted)

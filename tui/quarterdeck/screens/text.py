@@ -61,6 +61,7 @@ class TextScreen(SubScreen):
         view.clear()
         view.follow = False
         view.append(self._lines)
+        view.show_now()
         view.scroll_to(y=0, animate=False)
 
     def action_search(self) -> None:

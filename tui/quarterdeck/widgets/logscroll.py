@@ -103,6 +103,10 @@ class LogScroll(LogFrame):
             self._absorb()
         self._wake()
 
+    def show_now(self) -> None:
+        """Show what was added without waiting for the next frame."""
+        self._flush()
+
     def clear(self) -> None:
         """Forget every line."""
         self._absorb()
