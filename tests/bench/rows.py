@@ -35,11 +35,11 @@ def rows(settings: Settings) -> Sequence[Line]:
 
 
 def moves(deck: Tap, count: int, times: int) -> list[float]:
-    """Milliseconds from a key to the frame with the line of the row under the cursor."""
-    found = [press(deck, KEYS["down"], f"box-{place:05}: running") for place in range(1, times + 1)]
+    """Milliseconds from a key to the frame with the row that the cursor is on then."""
+    found = [press(deck, KEYS["down"], f"box-{place:05}") for place in range(1, times + 1)]
     for _ in range(max(2, times // 10)):
-        found.append(press(deck, KEYS["end"], f"box-{count - 1:05}: running"))
-        found.append(press(deck, KEYS["home"], "box-00000: running"))
+        found.append(press(deck, KEYS["end"], f"box-{count - 1:05}"))
+        found.append(press(deck, KEYS["home"], "box-00000"))
     return found
 
 

@@ -20,6 +20,7 @@ class Filter:
         self.problem = ""
         self._pattern: re.Pattern[str] | None = None
         source = text[1:] if self.inverse else text
+        self._literal = source.lower() if source.isascii() and source == re.escape(source).replace("\\-", "-") else ""
         if source:
             try:
                 self._pattern = re.compile(source, re.IGNORECASE)
@@ -34,12 +35,14 @@ class Filter:
         """Whether a row with these words stays."""
         return self._pattern is None or bool(self._pattern.search(words[:4096])) is not self.inverse
 
-    def kept(self, records: Sequence[Record], words: Sequence[str]) -> list[Record]:
-        """The records that stay; `words` are theirs, in the same order, none longer than 4,096 characters."""
+    def kept(self, rows: Sequence[Row], words: Sequence[str]) -> list[Row]:
+        """The rows that stay; `words` are theirs, in the same order, lower case, of at most 4,096 characters."""
         if self._pattern is None:
-            return list(records)
-        search, inverse = self._pattern.search, self.inverse
-        return [record for record, text in zip(records, words, strict=True) if (search(text) is None) is inverse]
+            return list(rows)
+        inverse, literal, search = self.inverse, self._literal, self._pattern.search
+        if literal:
+            return [row for row, text in zip(rows, words, strict=True) if (literal in text) is not inverse]
+        return [row for row, text in zip(rows, words, strict=True) if (search(text) is None) is inverse]
 
 
 class LazyCells(Sequence[Cell]):
@@ -91,6 +94,7 @@ class RowMaker:
         self._given: list[Record] = []
         self._by: object = None
         self._sorted: list[Record] = []
+        self._made: list[Row] | None = None
         self._words: list[str] | None = None
         self._known_words: dict[Ref, tuple[Record, str]] = {}
 
@@ -99,10 +103,11 @@ class RowMaker:
         stamp = (int(look.now // 60), tuple(sorted(look.colours.items())), tuple(sorted(look.served.items())))
         if stamp != self._minute:
             self._rows.clear()
-            self._minute = stamp
+            self._minute, self._made = stamp, None
         self._sort(list(records))
-        kept = self.filter.kept(self._sorted, self._haystacks()) if self.filter else self._sorted
-        return [self._row(record, look) for record in kept]
+        if self._made is None or look.stats:
+            self._made = [self._row(record, look) for record in self._sorted]
+        return self.filter.kept(self._made, self._haystacks()) if self.filter else list(self._made)
 
     def next_order(self) -> str:
         """The next order; after the last one, the first reversed, and so on."""
@@ -118,7 +123,7 @@ class RowMaker:
         by = self.order, self.reverse
         if by == self._by and records == self._given:
             return
-        self._by, self._given, self._words = by, records, None
+        self._by, self._given, self._words, self._made = by, records, None, None
         self._sorted = sorted(records, key=self.view.orders[self.order], reverse=self.reverse)
         if len(self._rows) > 2 * len(records) + 1000:
             self._rows.clear()
@@ -129,7 +134,7 @@ class RowMaker:
             before, known = self._known_words, {}
             for record in self._sorted:
                 entry = before.get(record.ref)
-                known[record.ref] = entry if entry and entry[0] is record else (record, haystack(record)[:4096])
+                known[record.ref] = entry if entry and entry[0] is record else (record, haystack(record)[:4096].lower())
             self._known_words = known
             self._words = [known[record.ref][1] for record in self._sorted]
         return self._words

@@ -9,7 +9,9 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive, reactive
 from textual.widgets import Input, Static
 
 _LAST_WORD = re.compile(r"[\w:.-]*$")
@@ -17,6 +19,10 @@ _LAST_WORD = re.compile(r"[\w:.-]*$")
 
 class PromptInput(Input):
     """The field; it does not blink, for that would cost bytes each second."""
+
+    # Its width does not hang on what stands in it: unlike in Textual's own, typing lays nothing out anew.
+    value: Reactive[str] = reactive("", init=False)
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0))
 
     def on_mount(self) -> None:
         """No blinking cursor."""
