@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from rich.text import Text
@@ -24,28 +21,24 @@ from textual.widgets import Static
 from quarterdeck.boot import Boot
 from quarterdeck.crash import report
 from quarterdeck.deck import DeckScreen
-from quarterdeck.handover import hand_over
 from quarterdeck.panes.lines import place_words
-from quarterdeck.terminal import copy_text, save_private, slow_link, speaks_utf8
+from quarterdeck.sessions import Sessions
+from quarterdeck.terminal import copy_text, slow_link, speaks_utf8
 from quarterdeck.typeahead import KeyGate
 from quarterdeck.widgets import scrollbars
-from quarterdeck_adapters.blocking import call
 from quarterdeck_config.secrets import redact
 from quarterdeck_config.themes import THEMES, resolve_theme
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ledger import Entry, op_id
 from quarterdeck_lifecycle.policy import Place
-from quarterdeck_lifecycle.ports import OpensShell
-from quarterdeck_lifecycle.records import Record
-from quarterdeck_lifecycle.state import StateError, state_folder
+from quarterdeck_lifecycle.state import StateError
 from quarterdeck_lifecycle.text import clean
 
 IDLE_S = 600.0
-SAVE_S = 30.0
 
 
-class QuarterdeckApp(App[int]):
+class QuarterdeckApp(Sessions, App[int]):
     """One deck on one boot."""
 
     CSS_PATH = "deck.tcss"
@@ -254,97 +247,6 @@ class QuarterdeckApp(App[int]):
         phase: Literal["note", "refused"] = "note" if allowed else "refused"
         with suppress(StateError):
             await self.boot.ledger.append(Entry(op=op_id(), action=action, phase=phase, ref=ref, why=why))
-
-    # sessions
-
-    def open_shell(self, record: Record) -> None:
-        """Hand the terminal over to a shell; the start, the end and the exit code are in the ledger."""
-        from quarterdeck.screens.dialogs import Choice, MenuDialog
-        from quarterdeck.screens.typed import TypedDialog
-
-        source = self.boot.hub.sources.get(record.ref.source)
-        place = self.boot.operator.place(record.ref, record)
-        access = self.boot.policy.access(place)
-        if not access.open:
-            self.say(f"no shell: {access.why}", "warning")
-            return
-        if not isinstance(source, OpensShell):
-            self.say("no shell can be opened there", "warning")
-            return
-
-        def confirmed(answer: str | None) -> None:
-            if answer not in (None, "no"):
-                self.work(self._shell(source, record, place), "shell")
-
-        warning, unverified = "what it prints reaches your terminal unchecked", "what is done in it is not verified"
-        if self.boot.policy.guarded(place):
-            title = f"SHELL IN {record.name} → {place_words(place).upper()}"
-            self.push_screen(TypedDialog(title, [warning, unverified], record.name), confirmed)
-        else:
-            lines = [Choice("yes", f"open the shell; {warning}"), Choice("no", "stay")]
-            self.push_screen(MenuDialog(f"shell in {record.name}", lines), confirmed)
-
-    async def _shell(self, source: OpensShell, record: Record, place: Place) -> None:
-        access = self.boot.policy.access(place)
-        if not access.open:
-            self.say(f"no shell: {access.why}", "warning")
-            return
-        session = source.shell(record.ref)
-        op = op_id()
-        start = Entry(op=op, action="container.shell", phase="intent", ref=str(record.ref), step="session")
-        try:
-            await self.boot.ledger.append(start)
-        except StateError as error:
-            self.say(f"no shell: the ledger cannot be written: {error}", "error")
-            return
-        result = "FAILED: the deck ended before the shell did"
-        try:
-            code = await hand_over(self, session.argv, {**self.boot.env, **session.env})
-            result = f"{'SUCCEEDED' if code == 0 else 'FAILED'}: exit code {code}"
-            self.say(f"the shell in {record.name} ended with {code}", "information" if code == 0 else "warning")
-        except OSError as error:
-            result = f"FAILED: it could not be started: {error}"
-            self.say(f"no shell in {record.name}: {error}", "error")
-        finally:
-            with suppress(StateError):
-                await self.boot.ledger.append(replace(start, phase="outcome", result=result))
-        self.refresh()
-
-    def save_text(self, name: str, text: str) -> None:
-        """To a private file in the state folder; says where."""
-        self.work(self._save(name, text), "save")
-
-    async def _save(self, name: str, text: str) -> None:
-        try:
-            path = await self._kept(name, text)
-        except OSError as error:
-            self.say(f"not saved: {error}", "error")
-        else:
-            self.say(f"saved to {path}")
-
-    async def _kept(self, name: str, text: str) -> str:
-        """The path of a private file; a long text is redacted and written off the loop. Raises OSError, Timeout."""
-        folder = state_folder(self.boot.env) / "saved"
-        return await call(
-            lambda: save_private(folder, name, redact(text)), deadline=SAVE_S, source="", what="writing the file"
-        )
-
-    def page_text(self, text: str) -> None:
-        """In $PAGER, with the terminal handed over; the systems are still listened to."""
-        self.work(self._page(text), "pager")
-
-    async def _page(self, text: str) -> None:
-        path = ""
-        try:
-            argv = shlex.split(self.boot.env.get("PAGER") or "less -R")
-            path = await self._kept("pager", text)
-            await hand_over(self, [*argv, path], self.boot.env)
-        except (OSError, ValueError) as error:
-            self.say(f"no pager: {error}", "error")
-        finally:
-            if path:
-                os.unlink(path)
-        self.refresh()
 
     def open_query(self, expression: str) -> None:
         """A chart of any expression."""
