@@ -261,19 +261,26 @@ class QuarterdeckApp(Sessions, App[int]):
         self.work(self._reload(), "config")
 
     async def _reload(self) -> None:
+        old = self.boot.loaded.config
         loaded = await self.boot.reload()
-        for name in loaded.config.themes:
-            self._add_theme(name)
+        if not loaded.errors:
+            for name in loaded.config.themes:
+                self._add_theme(name)
+            self.deck.bind_keys()
+            if loaded.config.theme != old.theme:
+                self.use_theme(self._theme_wanted(), quiet=True)
+            elif loaded.config.themes != old.themes:
+                self.mutate_reactive(App.theme)
         for pane in self.deck.panes:
             pane.colours = self.colours
             pane.looked_for = self.boot.looked_for(pane.pane)
         self.deck.listen()
         self.deck.refresh_all()
-        bad = len(loaded.errors)
-        if bad:
+        if loaded.errors:
             self.say(f"the old config stays, the new one has errors: {loaded.errors[0]}", "warning")
-            return
-        self.say("config read again: no problems")
+        else:
+            told = self.boot.notice
+            self.say(f"config read again: {told or 'no problems'}", "warning" if told else "information")
 
     def toggle_mouse(self) -> None:
         """Take the mouse, or leave it to the terminal's own selection."""

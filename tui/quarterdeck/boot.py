@@ -17,7 +17,7 @@ from quarterdeck_adapters import catalog
 from quarterdeck_adapters.base import Context, Published
 from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.http import is_loopback
-from quarterdeck_config.errors import SecretError
+from quarterdeck_config.errors import ConfigError, SecretError
 from quarterdeck_config.keymap import Bindable, check_keymap
 from quarterdeck_config.load import Loaded, load
 from quarterdeck_config.merge import Candidate, Finding, merge_sources
@@ -75,6 +75,8 @@ class Boot:
         self._discovery = discovery
         self.loaded = loaded or load(self.cwd, config=config, env=self.env)
         self.actor = Actor.current(environ=self.env)
+        self.refused: tuple[ConfigError, ...] = ()
+        """What is wrong with a config that was read again and is not used."""
         self.findings: tuple[Finding, ...] = ()
         self.failed: dict[str, QuarterdeckError] = {}
         self.configs: dict[str, SourceConfig] = {}
@@ -106,9 +108,10 @@ class Boot:
     @property
     def notice(self) -> str:
         """One line about a config that is untrusted or broken; empty when all is well."""
-        if self.loaded.errors:
-            more = len(self.loaded.errors) - 1
-            return f"{self.loaded.errors[0]}{f' (+{more} more: quarterdeck config check)' if more else ''}"
+        errors = self.refused or self.loaded.errors
+        if errors:
+            more = f" (+{len(errors) - 1} more: quarterdeck config check)" if len(errors) > 1 else ""
+            return f"{'the old config stays: ' if self.refused else ''}{errors[0]}{more}"
         return self.loaded.notice or next(iter(self.key_problems), "")
 
     def environment_of(self, source: str) -> str:
@@ -265,6 +268,7 @@ class Boot:
     async def reload(self) -> Loaded:
         """Read the config again and exchange what differs. One with errors is not used: the old one stays."""
         loaded = load(self.cwd, config=self._config_path, env=self.env)
+        self.refused = loaded.errors
         if loaded.errors:
             return loaded
         old, self.loaded = self.loaded.config, loaded
@@ -276,6 +280,7 @@ class Boot:
             configured = any(f.name == name and f.evidence == "configured" for f in self.findings)
             if moved or ((configured or name in wanted) and wanted.get(name) != self.configs.get(name)):
                 await self.hub.remove(name)
+        self.failed.clear()
         await self.discover()
         return loaded
 

@@ -87,7 +87,7 @@ class DeckScreen(Looking, Doing, Screen[None]):
 
     def on_mount(self) -> None:
         """Listen to the hub and lay the panes out."""
-        self._bindings = keys.bind(self.app.boot.registry, "deck")
+        self.bind_keys()
         for pane in self.panes:
             pane.colours = self.app.colours
             pane.looked_for = self.app.boot.looked_for(pane.pane)
@@ -101,6 +101,10 @@ class DeckScreen(Looking, Doing, Screen[None]):
         if self._unlisten is not None:
             self._unlisten()
         self.live.stop()
+
+    def bind_keys(self) -> None:
+        """Take the keys that the registry has now."""
+        self._bindings = keys.bind(self.app.boot.registry, "deck")
 
     @property
     def panes(self) -> list[Pane]:
