@@ -168,6 +168,9 @@ class Palette(ModalScreen[None]):
             self._deck.app.say(f"not understood: {error}", "warning")
             return
         verb = next((v for v in self._verbs if words and v.id == words[0]), None)
+        titled = [v for v in self._verbs if words and v.title.lower() == words[0].lower()]
+        if verb is None and len(titled) == 1:
+            verb = titled[0]
         if verb is None and words and words[0] in ("query", "theme"):
             verb = self._deck.app.boot.registry.get(words[0])
         if verb is None and matches.highlighted is not None:
