@@ -71,7 +71,7 @@ def test_one_session_of_keys_and_sizes_that_leaves_the_terminal_as_it_was(
     terminal.resize(160, 45)
     terminal.wait_for(lambda screen: all(opened(number).search(screen) for number in TITLES))
     terminal.resize(40, 10)
-    terminal.wait_for(lambda screen: alive(screen) and len(screen.splitlines()) <= 10)
+    terminal.wait_for(lambda screen: opened("3").search(screen) and len(screen.splitlines()) <= 10)
     for number in "15":
         terminal.send_keys(number)
         terminal.wait_for(opened(number))
