@@ -125,7 +125,8 @@ def test_prometheus_scrapes_and_alerts(prometheus: Prometheus, alertmanager: Ale
         assert (sample["metric"]["service"], sample["value"][1]) == ('a"b\\', "2.5")
         exporter.set("deck_load", 7, {"service": 'a"b\\'})
         prometheus.wait_for("deck_load == 7")
-        (alert,) = wait_until(lambda: alertmanager.call("GET", "/api/v2/alerts").json(), "the alert")
+        mine = {"filter": 'alertname="TooMuch"'}
+        (alert,) = wait_until(lambda: alertmanager.call("GET", "/api/v2/alerts", params=mine).json(), "the alert")
         assert alert["labels"]["alertname"] == "TooMuch"
     for server in (prometheus, alertmanager):
         _dies_and_comes_back(server)
