@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-
 from quarterdeck.panes.pane import Pane
 from quarterdeck.widgets.chart import Chart, ChartSeries
 from quarterdeck.widgets.plot import Sample
@@ -17,17 +15,8 @@ HOUR = 3600.0
 class MetricsPane(Pane):
     """A pane with a chart."""
 
+    _chart: Chart | None = None
     _charted: Series | None = None
-
-    def compose(self) -> ComposeResult:
-        """Title, table, chart, foot."""
-        title, table, note = super().compose()
-        yield title
-        yield table
-        chart = Chart()
-        chart.can_focus = False
-        yield chart
-        yield note
 
     def show(self) -> None:
         """Bring the chart up to date too."""
@@ -37,11 +26,18 @@ class MetricsPane(Pane):
 
     def show_chart(self) -> None:
         """The series under the cursor, when the pane is tall enough for both."""
-        chart = self.query_one(Chart)
         record = self.record
         shown = isinstance(record, Series) and not self.collapsed and self.size.height >= ROOM
+        if self._chart is None and shown:
+            self._chart = Chart()
+            self._chart.can_focus = False
+            self._chart.styles.height = CHART
+            self._chart.display = True
+            self.mount(self._chart, after=self.table)
+        chart = self._chart
+        if chart is None:
+            return
         if chart.display is not shown:
-            chart.styles.height = CHART
             chart.display = shown
         if not shown or not isinstance(record, Series) or record is self._charted:
             return

@@ -60,15 +60,16 @@ class Pane(Vertical):
         self._soon = False
         self._chosen = False
         self._chosen = False
+        self._note = PaneNote()
+        """In the pane once there was something to say."""
         self._served: tuple[int, Mapping[tuple[str, str], str]] = (-1, {})
 
     def compose(self) -> ComposeResult:
-        """Title, table, foot."""
+        """Title, and table; the foot comes when it is needed."""
         yield PaneTitle(fill="─")
         table = RecordTable()
         table.set_columns(self.view.columns)
         yield table
-        yield PaneNote()
 
     @property
     def view(self) -> View:
@@ -147,8 +148,10 @@ class Pane(Vertical):
             self._chosen = False
             table.set_sort(self.maker.order, self.maker.reverse)
             note = trouble(snapshots, look.now)
-            self.query_one(PaneNote).set_class(bool(note), "-shown")
-            self.query_one(PaneNote).show([Cell(note, "warn")])
+            if note and not self._note.is_attached:
+                self.mount(self._note)
+            self._note.set_class(bool(note), "-shown")
+            self._note.show([Cell(note, "warn")])
             self._show_title(snapshots, rows, look)
         else:
             self._show_line(snapshots, records, look)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from rich.text import Text
 from textual import events
-from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.geometry import Size
 from textual.message import Message
@@ -36,7 +35,10 @@ class PromptInput(Input):
 
 
 class PromptBar(Horizontal):
-    """Hidden until opened; Enter closes and keeps, Escape closes and drops."""
+    """Hidden until opened; Enter closes and keeps, Escape closes and drops.
+
+    What is in it is made when it is opened first: a deck is painted sooner without.
+    """
 
     class Closed(Message):
         """The prompt was left with this text."""
@@ -52,11 +54,14 @@ class PromptBar(Horizontal):
         self._said = ("", "")
         self._held_text = False
 
-    def compose(self) -> ComposeResult:
+    def _furnish(self) -> None:
         """Label, field, complaint."""
-        yield Static("", id="prompt-label", markup=False)
-        yield PromptInput(id="prompt")
-        yield Static("", id="prompt-problem", markup=False)
+        if not self.children:
+            self.mount(
+                Static("", id="prompt-label", markup=False),
+                PromptInput(id="prompt"),
+                Static("", id="prompt-problem", markup=False),
+            )
 
     @property
     def is_open(self) -> bool:
@@ -65,6 +70,7 @@ class PromptBar(Horizontal):
 
     def open(self, label: str, value: str = "") -> None:
         """Show it with a label and what stands in it."""
+        self._furnish()
         self.add_class("-shown")
         self.query_one("#prompt-label", Static).update(Text(f"{label} ", style="bold"))
         self.complain("")
