@@ -18,7 +18,7 @@ WARM_S = 600.0
 @click.option("--hours", default=8.0, show_default=True, help="how long")
 @click.option("--every", default=60.0, show_default=True, help="seconds between two looks")
 def main(hours: float, every: float) -> None:
-    """Exit code 1 when memory grows by more than a megabyte an hour, the first ten minutes left out."""
+    """Exit code 1 when memory grows by more than that an hour, the first ten minutes left out."""
     points: list[tuple[float, float]] = []
     warm = min(WARM_S, hours * 3600 / 4)
     with Tap([str(BIN / "quarterdeck"), "demo"]) as deck:
