@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.notifications import SeverityLevel
 
+from quarterdeck.panes.lines import place_words
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.operate import READ_DEADLINE_S, deadline
 from quarterdeck_lifecycle.policy import Confirm
@@ -74,7 +75,9 @@ class Doing:
 
         deck = self._acting
         if deck.table.cursor_is_ghost and not deck.table.marked:
-            deck.app.say("this row is gone; nothing was sent", "warning")
+            there = deck.pane.ref is not None and deck.app.boot.hub.find(deck.pane.ref) is not None
+            why = "this row no longer matches the filter" if there else "this row is gone"
+            deck.app.say(f"{why}; nothing was sent", "warning")
             return
         refs = self.targets(verb)
         if not refs:
@@ -136,7 +139,7 @@ class Doing:
 
         deck, operator = self._acting, self._acting.app.boot.operator
         places = {place for preview in previews for place in operator.places(verb, preview.ref, preview.record)}
-        where = ", ".join(sorted(map(str, places)))
+        where = ", ".join(sorted(map(place_words, places)))
         guarded = any(map(deck.app.boot.policy.guarded, places))
         dialog = ConfirmDialog(verb, previews, confirm, where, guarded, deck.app)
         deck.app.push_screen(
