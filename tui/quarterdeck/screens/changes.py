@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
@@ -47,9 +48,18 @@ class ChangesScreen(TableScreen):
         self._rows: list[ChangeRow] = []
 
     def on_mount(self) -> None:
-        """Read them."""
+        """Read them, and be told of more."""
         super().on_mount()
+        self._boot.hub.changes.append(self._more)
         self.action_again()
+
+    def on_unmount(self) -> None:
+        """No more."""
+        self._boot.hub.changes.remove(self._more)
+
+    def _more(self, rows: Sequence[ChangeRow]) -> None:
+        self._rows = [*reversed(rows), *self._rows][:MOST]
+        self.filtered()
 
     def action_again(self) -> None:
         """Read them again."""
@@ -57,10 +67,13 @@ class ChangesScreen(TableScreen):
 
     async def _read(self) -> None:
         try:
-            self._rows = await self._boot.changelog.recent(since=datetime.now(UTC) - timedelta(days=7), limit=MOST)
+            read = await self._boot.changelog.recent(since=datetime.now(UTC) - timedelta(days=7), limit=MOST)
         except StateError as error:
             self.app.say(str(error), "error")
-            self._rows = list(self.app.recent)
+            read = list(self.app.recent)
+        # What was told while it was read may not be written yet.
+        known = {row.id for row in read}
+        self._rows = [*(row for row in self._rows if row.id not in known), *read][:MOST]
         if self.is_mounted:
             self.filtered()
 
