@@ -141,7 +141,8 @@ def test_all_of_it_is_live_without_a_config_and_what_others_do_appears_by_itself
 
     terminal.resize(80, 24)
     terminal.send_keys("Escape")
-    terminal.wait_for(re.compile(r"^1 Repos 1 .*● live$(?s:.*)^[┌┏]3 Containers(?s:.*)^4 Models 2 .*○ 30s$", re.MULTILINE))
+    small = r"^1 Repos 1 .*● live$(?s:.*)^[┌┏]3 Containers(?s:.*)^4 Models 2 .*○ 30s$"
+    terminal.wait_for(re.compile(small, re.MULTILINE))
     terminal.send_keys("q")
     assert terminal.wait_exit() == 0
 
