@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError
@@ -211,7 +212,9 @@ class Charts(Scripted):
 
     async def complete(self, prefix: str) -> Sequence[str]:
         self.prefixes.append(prefix)
-        return [name for name in self.names if name.startswith(prefix)]
+        word = re.search(r"\w*$", prefix)
+        head = prefix[: word.start()] if word else prefix
+        return [head + name for name in self.names if (head + name).startswith(prefix)]
 
 
 def series(name: str, points: Sequence[tuple[float, float | None]] = (), *, expr: str = "", **more: object) -> Series:

@@ -66,6 +66,18 @@ async def test_every_configured_series_has_its_chart_the_chosen_one_first() -> N
         assert [chart[0].split(" ")[0] for chart in charts(d)] == ["p95", "errors"]
 
 
+async def test_more_charts_than_fit_are_scrolled_and_fewer_fill_the_screen() -> None:
+    source = Charts(rows=[series(f"s{n}", label=f"chart {n}") for n in range(7)])
+    source.answers = {f"s{n}": ramp(f"s{n}", n) for n in range(7)}
+    async with metrics(source, size=(80, 24)) as d:
+        assert "chart 0" in d.text
+        assert "chart 5" not in d.text
+        assert "chart 5" in await d.press("j", "j", "j")
+        assert "chart 0" in await d.press("k", "k", "k")
+    async with metrics(prom(), size=(80, 24)) as d:
+        assert [len(chart) for chart in charts(d)] == [11, 11]
+
+
 async def test_the_read_out_moves_all_charts_and_n_is_now() -> None:
     async with metrics(prom()) as d:
         await d.press("left", "left")
@@ -112,6 +124,15 @@ async def test_a_query_is_completed_drawn_and_remembered() -> None:
         assert "Tab: http_requests_total  http_errors_total" in d.text
         await d.press("tab")
         assert d.app.screen.query_one(PromptInput).value == "http_requests_total"
+        await d.press(*["backspace"] * len("http_requests_total"))
+        assert isinstance(d.app.screen, MetricsScreen)
+        await d.burst("sum(rate(http_e")
+        assert "Tab: http_errors_total" in d.text
+        assert d.app.screen.query_one(PromptInput).size.width >= 30
+        await d.press("tab")
+        assert d.app.screen.query_one(PromptInput).value == "sum(rate(http_errors_total"
+        await d.press("escape", ":")
+        await d.burst("http_requests_total")
         await d.press("enter")
         assert "metrics: http_requests_total" in d.text.split("\n")[0]
         (drawn,) = charts(d)
@@ -182,8 +203,8 @@ async def test_images_and_aliases_that_moved_are_marks() -> None:
     async with metrics(prom(), size=(120, 30)) as d:
         d.app.recent.extend(
             [
-                moved("image", "api", "registry.local:5000/team/api:v42", 1800),
-                moved("image_id", "api", "sha256:" + "ab" * 32, 1800),
+                moved("image", "api", "registry.local:5000/team/api:1.42", 1800),
+                moved("image_id", "api", "sha256:" + "ff" * 32, 1800),
                 moved("alias champion", "fraud", "17", 900),
                 moved("state", "api", "exited", 600),
                 moved("image", "old", "team/old:v1", 7200),
@@ -192,7 +213,7 @@ async def test_images_and_aliases_that_moved_are_marks() -> None:
         await d.press("r")
         axis = charts(d)[0][-1]
         assert axis.count("┆") == 2
-        assert "┆v42 api" in axis
+        assert "┆1.42 api" in axis
         assert "┆@champion v17" in axis
         assert all("┆" in line for line in charts(d)[0][1:-1])
 

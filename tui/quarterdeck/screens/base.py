@@ -54,9 +54,9 @@ class SubScreen(Screen[None]):
         """Show the title and the keys."""
         self.entitle(self._title)
         cells: list[Cell] = []
-        for key, word in (*self.foot_keys(), ("Esc", "back")):
+        for key, word in self.foot_keys():
             cells += [Cell(key, "accent"), Cell(f" {word}  ", "dim")]
-        self.query_one(FootBar).show(cells)
+        self.query_one(FootBar).show(cells, [Cell(" Esc", "accent"), Cell(" back", "dim")])
 
     def foot_keys(self) -> tuple[tuple[str, str], ...]:
         """Key and word for each thing that the foot names."""

@@ -43,8 +43,9 @@ def help_lines(boot: Boot, screen: str, kind: str, verbs: list[Verb] | None = No
         part("on the command line", [v for v in verbs if not v.applies_to and not registry.keys(v.id)])
     lines += plain(
         [
-            "Lower case looks, capitals act. Harmless verbs run at once, disruptive ones ask once (y), in protected",
-            "environments and where nothing can be undone the name is typed. Nothing confirms within 300 ms.",
+            "Lower case looks, capitals act. Harmless verbs run at once, disruptive ones",
+            "ask once (y); in protected environments and where nothing can be undone the",
+            "name is typed. Nothing confirms within 300 ms.",
             "Rebind keys in the config: keys: {container.restart: f5}",
         ],
         "dim",

@@ -29,6 +29,7 @@ WINDOWS = (300.0, 900.0, 3600.0, 3 * 3600.0, 12 * 3600.0, 86400.0, 7 * 86400.0)
 STYLES = ("info", "accent", "ok", "warn", "bad", "")
 MOST = 6
 LINES = 8
+LEAST_HEIGHT = 6
 POINTS = 240
 
 
@@ -113,6 +114,18 @@ class MetricsScreen(VerbScreen):
             right += [Cell(f" {duration(self.window)} window ", "dim")]
             right += [Cell(f"… partial: {'; '.join(self._warnings)} ", "warn")] if self._warnings else []
             self.entitle(f"metrics: {where}", right)
+            self.fit()
+
+    def fit(self) -> None:
+        """Share the height among the charts that are shown; none becomes too low to read."""
+        charts = self._charts()
+        room = self.query_one("#charts").size.height // max(len(charts), 1)
+        for chart in charts:
+            chart.styles.height = max(LEAST_HEIGHT, room)
+
+    def on_resize(self) -> None:
+        """Another size, another share."""
+        self.call_after_refresh(self.fit)
 
     def _askable(self) -> list[tuple[str, QueriesSeries]]:
         return [(name, found) for name, found in self._boot.hub.sources.items() if isinstance(found, QueriesSeries)]
@@ -219,6 +232,14 @@ class MetricsScreen(VerbScreen):
         """A longer window."""
         self._window = min(len(WINDOWS) - 1, self._window + 1)
         self.start()
+
+    def do_down(self) -> None:
+        """To the charts below."""
+        self.query_one("#charts").scroll_relative(y=LEAST_HEIGHT, animate=False)
+
+    def do_up(self) -> None:
+        """To the charts above."""
+        self.query_one("#charts").scroll_relative(y=-LEAST_HEIGHT, animate=False)
 
     def do_chart_again(self) -> None:
         """Ask now."""
