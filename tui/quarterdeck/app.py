@@ -130,8 +130,11 @@ class QuarterdeckApp(Sessions, App[int]):
             self.say(f"theme {name}")
 
     def _begin(self) -> None:
-        gc.freeze()
-        gc.enable()
+        if not gc.isenabled():
+            # Looking through 50,000 kept log lines for garbage takes 100 ms: the deck does it seldom.
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 50)
+            gc.enable()
         with self.busy.work("begin"):
             self.boot.take_configured()
             self.deck.listen()
