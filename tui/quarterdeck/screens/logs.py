@@ -11,13 +11,12 @@ import msgspec
 from textual import on
 from textual.app import ComposeResult
 
-from quarterdeck.screens.base import VerbScreen
+from quarterdeck.screens.logkeys import LogKeys
 from quarterdeck.screens.logstream import (
     LEVELS,
     Ask,
     First,
     as_text,
-    json_columns,
     merged,
     older,
     parse_range,
@@ -39,10 +38,9 @@ NOTED = 5 * PAGE
 """Of so many lines the first one of each thing is looked for: those that a log begins with."""
 
 
-class LogScreen(VerbScreen):
+class LogScreen(LogKeys):
     """Lines of one or several things, merged by time; nothing is lost without being counted on the screen."""
 
-    place = "log"
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
         ("help", "keys"), ("log.follow", "follow"), ("log.pause", "pause"), ("log.search", "search"),
         ("log.filter", "filter"), ("log.level", "levels"), ("log.goto", "time"), ("log.range", "range"),
@@ -64,8 +62,6 @@ class LogScreen(VerbScreen):
         self._options = LogOptions(tail=PAGE, previous=previous)
         self._reader: asyncio.Task[None] | None = None
         self._asking = ""
-        self._level = 0
-        self._filter = ""
         self._range = ""
         self._lost = 0
         self._ended = False
@@ -90,11 +86,6 @@ class LogScreen(VerbScreen):
         """Stop reading."""
         if self._reader is not None:
             self._reader.cancel()
-
-    @property
-    def view(self) -> LogView:
-        """The log's widget."""
-        return self.query_one(LogView)
 
     def _asks(self) -> list[Ask]:
         found: list[Ask] = []
@@ -164,67 +155,6 @@ class LogScreen(VerbScreen):
             cells.append(Cell("▼ following ", "ok"))
         cells.append(Cell(f"{view.dropped + self._lost:,} dropped ", "bad" if view.dropped + self._lost else "dim"))
         self.entitle(self._base, cells)
-
-    def do_log_follow(self) -> None:
-        """Follow the end, or not."""
-        self.view.follow = not self.view.follow
-        self.show_state()
-
-    def do_log_pause(self) -> None:
-        """Stand still, or go on."""
-        self.view.paused = not self.view.paused
-        self.show_state()
-
-    def do_log_wrap(self) -> None:
-        """Wrap long lines, or not."""
-        self.view.wrap = not self.view.wrap
-
-    def do_log_times(self) -> None:
-        """Show times, or not."""
-        self.view.timestamps = not self.view.timestamps
-
-    def do_log_columns(self) -> None:
-        """Fields of JSON lines as columns, or not."""
-        self.view.columns = None if self.view.columns else json_columns
-
-    def do_log_marker(self) -> None:
-        """A line to find again."""
-        self.view.add_marker(f"marked at {stamp(self.app.now())}", self.app.now())
-
-    def do_log_level(self) -> None:
-        """All, warnings and above, errors only."""
-        self._level = (self._level + 1) % len(LEVELS)
-        self._filter = ""
-        self.view.set_filter(LEVELS[self._level][1] or None)
-        self.show_state()
-
-    def do_top(self) -> None:
-        """The first kept line."""
-        self.view.action_scroll_home()
-
-    def do_bottom(self) -> None:
-        """The last line, and follow."""
-        self.view.action_scroll_end()
-
-    def do_up(self) -> None:
-        """One up."""
-        self.view.action_scroll_up()
-
-    def do_down(self) -> None:
-        """One down."""
-        self.view.action_scroll_down()
-
-    def do_hit_next(self) -> None:
-        """Next hit."""
-        self._told(self.view.next_hit())
-
-    def do_hit_previous(self) -> None:
-        """Previous hit."""
-        self._told(self.view.previous_hit())
-
-    def _told(self, found: bool) -> None:
-        if not found:
-            self.app.say("no hit", "warning")
 
     def _ask(self, what: str, label: str, value: str = "") -> None:
         self._asking = what
