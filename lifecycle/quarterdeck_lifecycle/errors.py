@@ -55,7 +55,8 @@ class RateLimited(QuarterdeckError):
         self, what: str, *, retry_after: float | None = None, source: str = "", why: str = "", mend: str = ""
     ) -> None:
         self.retry_after = retry_after
-        super().__init__(what, source=source, why=why, mend=mend)
+        pause = f" in {retry_after:.0f} s" if retry_after else ""
+        super().__init__(what, source=source, why=why, mend=mend or f"too many requests: asked again{pause} by itself")
 
 
 class AuthFailed(QuarterdeckError):
