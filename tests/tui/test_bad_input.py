@@ -105,7 +105,7 @@ def test_a_config_that_cannot_be_used_is_named_and_the_rest_works(
 
 def test_the_deck_is_there_while_nothing_answers(open_pty: Callable[..., Pty], isolated_home: Path) -> None:
     with black_hole() as place:
-        http = {name: f"http://{place}" for name in ("MLFLOW_TRACKING_URI", "PROMETHEUS_URL")}
+        http = dict.fromkeys(("MLFLOW_TRACKING_URI", "PROMETHEUS_URL"), f"http://{place}")
         env = environment(isolated_home, {"DOCKER_HOST": f"tcp://{place}", **http})
         pty = open_pty(COMMAND, 120, 40, env=env, cwd=gitrepo.repository(isolated_home / "p"))
         pty.wait_for(lambda screen: all(f"{number} " in screen for number in range(1, 6)))
@@ -142,7 +142,8 @@ def test_a_system_in_trouble_is_named_with_its_reason_and_the_others_are_well(
     assert source["state"] == ("AUTH" if server == "github" else "ERROR")
     assert re.search(said, source["error"], re.IGNORECASE), source["error"]
     others = [each for each in done.json.values() for each in each["sources"] if each["name"] != server]
-    assert {each["state"] for each in others} == {"FRESH"}
+    # What serves a model is known from Prometheus too, so MLflow's endpoints may name it as what is missing.
+    assert all(each["error"] is None or each["error"].startswith(f"{server}: ") for each in others)
 
 
 def test_a_container_that_is_gone_by_now_is_no_success(world: PracticeWorld) -> None:
