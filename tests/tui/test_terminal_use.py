@@ -96,7 +96,7 @@ def test_a_terminal_that_goes_away_ends_the_deck_and_its_world_and_no_other(
     one.wait_for(alive)
     other.wait_for(alive)
     below = [psutil.Process(one.pid), *descendants(one.pid)]
-    folders = {Path(argument) for each in below for argument in each.cmdline() if "/qd-" in argument}
+    folders = {Path(argument).parent for each in below for argument in each.cmdline() if "/qd-" in argument}
     assert len(folders) == 1
     assert all(folder.exists() for folder in folders)
     one.kill()
