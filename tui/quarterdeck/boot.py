@@ -191,7 +191,10 @@ class Boot:
         asked = self.hub.sources.get(source)
         if not isinstance(asked, QueriesSeries):
             return ""
-        answer = await asked.query(query, self.now() - 300, self.now(), 60)
+        try:
+            answer = await asked.query(query, self.now() - 300, self.now(), 60)
+        except QuarterdeckError:
+            return ""  # that source says its own trouble; here the version is only unproven
         found = {row.labels.get(label, "") for row in answer.rows if isinstance(row, Series)}
         return found.pop() if len(found) == 1 else ""
 
