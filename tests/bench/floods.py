@@ -89,6 +89,8 @@ class Flood(Logging):
                     lines = gate.feed(chunks[given // step % len(chunks)])
                     given += len(lines)
                     yield LogBatch(lines=lines)
+                    # As an adapter does whose reader is a thread: one piece a turn of the loop.
+                    await asyncio.sleep(0)
                 await asyncio.sleep(STEP_S)
         _tell({"given": given, "seconds": loop.time() - start, "lag": lag.told})
         await asyncio.Event().wait()

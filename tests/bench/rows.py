@@ -22,7 +22,7 @@ def rows(settings: Settings) -> Sequence[Line]:
             deck.quiet(2.0)
             keys = moves(deck, count, settings.repeats(40))
             deck.quiet(2.0)
-            found[count] = keys, filters(deck, count, settings.repeats(6))
+            found[count] = keys, filters(deck, count, settings.repeats(14))
     (keys, typed), (few_keys, few_typed) = found[COUNT], found[100]
     lines = []
     for name, many, few in (("key to paint", keys, few_keys), ("filter key to paint", typed, few_typed)):
@@ -63,7 +63,7 @@ def filters(deck: Tap, count: int, times: int) -> list[float]:
             else:
                 found.append(press(deck, char, f"Containers {left} of {count} "))
         deck.write("\x1b")
-        deck.quiet(1.0)
+        deck.quiet(0.7)
         assert deck.count > before
     return found
 
