@@ -62,7 +62,7 @@ def test_nothing_here_says_what_was_looked_for_and_how_to_go_on(
     pty = open_pty(COMMAND, 160, 45, env=env, cwd=empty)
     for words in ("no source of repos", "no source of runs", "no source of models", "quarterdeck.yaml"):
         pty.wait_for(words)
-    screen = pty.wait_for("no.sock")
+    screen = pty.wait_for("there is no ")
     assert "nothing is in trouble" not in screen
     leave(pty)
 
