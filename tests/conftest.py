@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from parts.engine import ENGINE_PACKAGES, Engine
 from parts.mlflow_server import MlflowServer
@@ -36,6 +37,9 @@ FIXTURE_NEEDS = {
 GROUPS = ("mlflow", "docker.io", "prometheus", "prometheus-alertmanager", "docker-registry", "openssh-server")
 XDG = ("CONFIG", "CACHE", "DATA", "STATE")
 GITCONFIG = "[user]\n\tname = Tester\n\temail = tester@example.invalid\n[init]\n\tdefaultBranch = main\n"
+# How fast this machine makes inputs says nothing about the program.
+settings.register_profile("quarterdeck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("quarterdeck")
 REQUIRED = os.environ.get("QUARTERDECK_REQUIRE_REAL") == "1"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from quarterdeck_config.document import Node
 from quarterdeck_config.errors import ConfigError
 
-NAMED = ("services", "models", "pipelines", "views", "commands", "themes")
+NAMED = ("services", "models", "pipelines", "views", "commands", "themes", "webhooks")
 """Sections whose entries stand for themselves: an untrusted one is never completed by the user's, or the
 user's credential could go to a host that the project chose."""
 WHOLE = ("token", "password", "probe", "served")

@@ -31,8 +31,8 @@ def cross_check(config: Config, tree: Node, known: Collection[str]) -> tuple[Con
 
     sources = []
     for source in config.sources:
-        place = _index(tree, source.name)
-        if source.environment is None or not unknown(source.environment, "sources", place, "environment"):
+        index = _index(tree, source.name)
+        if source.environment is None or not unknown(source.environment, "sources", index, "environment"):
             sources.append(source)
     services = {
         name: service
@@ -46,6 +46,11 @@ def cross_check(config: Config, tree: Node, known: Collection[str]) -> tuple[Con
     }
     available = {source.name for source in sources} | set(known)
     for name, service in services.items():
+        for i, hook in enumerate(service.announce):
+            if hook not in config.webhooks:
+                expected = one_of(set(config.webhooks), hook)
+                place: tuple[Step, ...] = ("services", name, "announce", i)
+                problems.append(_problem(tree, place, "an unknown webhook", expected, "warning"))
         for used, steps in _sources_of(service):
             if used not in available:
                 expected = f"a source that is configured or found: {one_of(available, used)}"

@@ -19,8 +19,8 @@ CONFIRM_UNUSED = "the confirm options are not used"
 def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str, ...]]:
     """``config`` without anything that ``owned`` entries (None: all) could run or send; and why, a line each.
 
-    Commands, local pipelines, hooks, exec probes and key bindings are dropped. Sources lose their secrets, get
-    ``credentials: false`` (no discovered credential, no SSH key) and start read-only. Services are
+    Commands, local pipelines, hooks, webhooks, exec probes and key bindings are dropped. Sources lose their secrets,
+    get ``credentials: false`` (no discovered credential, no SSH key) and start read-only. Services are
     undeployable, also a trusted one that acts on an untrusted source.
     """
     reasons: list[str] = []
@@ -45,10 +45,11 @@ def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str
         else:
             services[name] = service
     kept: dict[str, object] = {}
-    dropped: tuple[tuple[Literal["commands", "pipelines", "keys"], str], ...] = (
+    dropped: tuple[tuple[Literal["commands", "pipelines", "keys", "webhooks"], str], ...] = (
         ("commands", "command {} is not offered"),
         ("pipelines", "local pipeline {} is not run"),
         ("keys", "key of {} is not rebound"),
+        ("webhooks", "webhook {} is told nothing"),
     )
     for section, words in dropped:
         entries = getattr(config, section)

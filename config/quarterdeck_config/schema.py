@@ -29,6 +29,7 @@ from quarterdeck_config.services import (
     Hooks,
     Placement,
     Probe,
+    Proxy,
     Served,
     Service,
     Target,
@@ -50,7 +51,9 @@ __all__ = [
     "Pane",
     "Placement",
     "Probe",
+    "Proxy",
     "Record",
+    "Releases",
     "SecretRef",
     "Series",
     "Served",
@@ -61,6 +64,7 @@ __all__ = [
     "Text",
     "Threshold",
     "View",
+    "Webhook",
 ]
 
 Pane = Literal["repositories", "pipelines", "containers", "models", "metrics"]
@@ -195,6 +199,35 @@ class ConfirmOptions(Record, frozen=True):
     """Seconds for which ``W`` opens a read-only source; at most 10 minutes."""
 
 
+class Releases(Record, frozen=True):
+    """The pace of every release's runner."""
+
+    heartbeat: Annotated[Duration, Meta(gt=0, le=60)] = 5.0
+    """Seconds between two signs of life on a lease."""
+    lease: Annotated[Duration, Meta(gt=0, le=600)] = 15.0
+    """Seconds without one until a lease counts as abandoned; at least three heartbeats."""
+
+    def __post_init__(self) -> None:
+        if self.lease < 3 * self.heartbeat:
+            raise Misfit("less than three heartbeats", "at least three times heartbeat", "lease")
+
+
+class Webhook(Record, frozen=True):
+    """Where releases are announced: https alone, no redirects, the connected peer's address checked."""
+
+    url: Url
+    token: SecretRef | None = None
+    """Sent as ``Authorization: Bearer``."""
+    ca_file: FilePath | None = None
+    """A private authority's certificate; None: the public ones."""
+    peers: tuple[Text, ...] = ()
+    """Private or loopback addresses (CIDR) that the peer may have; without them only public ones."""
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith("https://"):
+            raise Misfit("another scheme", "an https:// url", "url")
+
+
 class Config(Record, frozen=True):
     """Everything that the files say; with no file, all of it empty."""
 
@@ -202,6 +235,8 @@ class Config(Record, frozen=True):
     repositories: tuple[FilePath, ...] = ()
     sources: tuple[Source, ...] = ()
     services: dict[Name, Service] = field(default_factory=dict)
+    releases: Releases = Releases()
+    webhooks: dict[Name, Webhook] = field(default_factory=dict)
     models: dict[str, ModelOptions] = field(default_factory=dict)
     pipelines: dict[Name, LocalPipeline] = field(default_factory=dict)
     views: dict[Name, View] = field(default_factory=dict)

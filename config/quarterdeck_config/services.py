@@ -11,12 +11,41 @@ from quarterdeck_config.forms import Address, Argv, Duration, FilePath, Name, Re
 from quarterdeck_config.records import Count, Record, Text
 
 
+class Proxy(Record, frozen=True):
+    """What routes traffic to a container, so that the new one serves before the old one is drained.
+
+    haproxy: ``socket`` is its runtime API (unix:///path or tcp://host:port), ``backend`` the backend's name.
+    traefik: ``api`` is its API, ``backend`` the service's name; ``drain_exec`` makes the old container unhealthy.
+    """
+
+    kind: Literal["haproxy", "traefik"]
+    backend: Text
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    """The port that the workload listens on, inside its network."""
+    socket: Url | None = None
+    api: Url | None = None
+    network: Text | None = None
+    """Which of the container's networks the proxy reaches; None: its only one."""
+    drain: Duration = 30.0
+    """The longest wait for the old one's sessions to end."""
+    drain_exec: Argv | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind == "haproxy" and self.socket is None:
+            raise Misfit("no socket", "socket: unix:///path or tcp://host:port", "socket")
+        if self.kind == "traefik" and self.api is None:
+            raise Misfit("no api", "api: http://host:port", "api")
+
+
 class Target(Record, frozen=True):
-    """One workload on one source."""
+    """One workload on one source: ``kind`` is container, swarm or alias."""
 
     kind: Name
     source: Name
     name: Text
+    proxy: Proxy | None = None
+    stop_timeout: Duration | None = None
+    """Seconds between the polite and the final signal; None: the workload's own."""
 
 
 class Probe(Record, frozen=True):
@@ -61,6 +90,9 @@ class Guard(Record, frozen=True):
     min: float | None = None
     no_data: Literal["hold", "fail"] = "hold"
     min_samples: Count | None = None
+    """Fewer observations than this are no data."""
+    samples: Text | None = None
+    """A query for the number of observations; None: the points since the switch are counted."""
 
     def __post_init__(self) -> None:
         if self.max is None and self.min is None:
@@ -126,5 +158,11 @@ class Service(Record, frozen=True):
     guards: tuple[Guard, ...] = ()
     hooks: Hooks = Hooks()
     served: Served | None = None
+    resolves_alias: bool | None = None
+    """Whether the workload reads its model's alias when it starts; None: as its env and labels declare."""
+    migrations: tuple[Text, ...] = ()
+    """File globs in the repository; a change of one between two revisions is not undone by a rollback."""
+    announce: tuple[Name, ...] = ()
+    """Names of webhooks that are told how a release ended."""
     deployable: bool = True
     """False: shown, never released from here."""
