@@ -30,6 +30,8 @@ from quarterdeck_lifecycle.release.model import (
 
 Say = Callable[[str], Awaitable[None]]
 """Progress of a step, a line each: output of a pull, sessions that are left, what is waited for."""
+Fence = Callable[[], Awaitable[None]]
+"""Reads the lease. Raises LeaseLost when it is not ours any more."""
 Verdict = Literal["pass", "fail", "unknown"]
 
 
@@ -115,7 +117,8 @@ class Evidence(Gated, frozen=True, kw_only=True):
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a target is asked to plan. `candidate` is the id of the retained thing that a rollback goes to, empty for
-    a new identity. `settings` are the target's own keys of the config (proxy, drain ...), `resolves_alias` says that
+    a new identity. `back_candidate` is the id of the retained thing that a put-back goes to; empty: what runs now,
+    which is the usual case. `settings` are the target's own keys of the config (proxy, drain ...), `resolves_alias` says that
     the workload reads the model's alias when it starts."""
 
     kind: Kind
@@ -131,6 +134,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     gate: GateRule
     keep: int
     candidate: str = ""
+    back_candidate: str = ""
     restart_only: bool = False
     settings: Mapping[str, str] = {}
 
@@ -145,6 +149,8 @@ class Target(Protocol):
 
     place: Place
     lease: Lease
+    fence: Fence | None
+    """Set by the engine once the lease is held; awaited right before every single write of `do` and `put_back`."""
 
     async def look(self) -> Workload:
         """What runs there now. Raises QuarterdeckError; a target that does not exist is NotFound."""
@@ -243,6 +249,9 @@ class Journal(Protocol):
 
     async def done(self) -> Mapping[str, str]:
         """Ids of the steps that an outcome says are done, with that outcome."""
+
+    async def begun(self) -> Mapping[str, str]:
+        """Ids of the steps that have an intent, each with its outcome; an empty one where none followed."""
 
     async def head(self) -> str:
         """The hash of the ledger's last row; empty when it cannot be read."""
