@@ -69,4 +69,66 @@ _CHANGES = (
     "CREATE INDEX changes_ref ON changes (ref, at)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_LEDGER, *_CHANGES),)
+_OPERATIONS = (
+    """
+    CREATE TABLE operations (
+        op TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        service TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        user TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        host TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        plan TEXT NOT NULL,
+        context TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'ended')),
+        result TEXT NOT NULL DEFAULT '',
+        message TEXT NOT NULL DEFAULT '',
+        ended_at TEXT NOT NULL DEFAULT ''
+    )
+    """,
+    # Two that start a release of one service at the same time: the database lets one of them in.
+    "CREATE UNIQUE INDEX operations_one ON operations (service, environment) WHERE state <> 'ended'",
+    "CREATE INDEX operations_of ON operations (service, environment, op)",
+    """
+    CREATE TABLE asks (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        op TEXT NOT NULL,
+        at TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        ask TEXT NOT NULL,
+        why TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX asks_op ON asks (op, seq)",
+    """
+    CREATE TABLE approvals (
+        op TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        user TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        host TEXT NOT NULL,
+        at REAL NOT NULL,
+        why TEXT NOT NULL,
+        PRIMARY KEY (op, user)
+    )
+    """,
+    """
+    CREATE TABLE freezes (
+        service TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        user TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        host TEXT NOT NULL,
+        at TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        until REAL,
+        PRIMARY KEY (service, environment, user)
+    )
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_LEDGER, *_CHANGES), _OPERATIONS)
