@@ -23,8 +23,8 @@ def test_no_two_verbs_share_a_key_in_one_place() -> None:
 def test_a_conflict_is_found() -> None:
     extra = Verb(id="extra", key="z", title="extra", kind=VerbKind.VIEW)
     assert Registry([*built_in(), extra]).conflicts()
-    reserved = Verb(id="mine", key="D", title="mine", kind=VerbKind.VIEW)
-    assert any("kept for deploy" in line for line in Registry([*built_in(), reserved]).conflicts())
+    reserved = Verb(id="mine", key="t", title="mine", kind=VerbKind.VIEW)
+    assert any("kept for trace" in line for line in Registry([*built_in(), reserved]).conflicts())
 
 
 @pytest.mark.parametrize("verb", [v for v in built_in() if v.kind is VerbKind.MUTATION], ids=lambda v: v.id)
@@ -42,10 +42,10 @@ def test_looking_is_lower_case(verb: Verb) -> None:
 def test_the_keys_of_the_contract_stand_or_are_kept_free() -> None:
     registry = Registry(built_in())
     bound = {key for verb in registry.screen("deck") for key in registry.keys(verb.id)}
-    contract = "enter escape backspace 1 2 3 4 5 z l d c y o e u p slash colon question_mark equals_sign n N space g G"
+    contract = "enter escape backspace 1 2 3 4 5 9 z l d c y o e u p slash colon question_mark equals_sign n N space g G"
     assert set(contract.split()) <= bound
-    assert set("RXKSAMTFPW") <= bound
-    assert {"0", "9", "t", "w", "at", "backslash", "D", "B", "U"} <= set(RESERVED)
+    assert set("RXKSAMTFPWDBU") <= bound
+    assert {"0", "t", "w", "at", "backslash"} <= set(RESERVED)
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.binary(min_size=1))
@@ -97,4 +97,6 @@ def test_points_of_a_series_are_json() -> None:
 def test_every_kind_has_a_pane() -> None:
     for record in record_types():
         assert record.kind
+        if record.kind == "operation":
+            continue  # it has a screen of its own, and a line on the deck while it runs
         assert pane_of(record.kind) in ("repositories", "pipelines", "containers", "models", "metrics")

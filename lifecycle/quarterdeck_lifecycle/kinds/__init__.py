@@ -4,6 +4,7 @@ from quarterdeck_lifecycle.kinds.containers import Container, Image, Network, St
 from quarterdeck_lifecycle.kinds.metrics import Alert, Gpu, Host, MonitorTarget, Rule, Series
 from quarterdeck_lifecycle.kinds.models import Endpoint, ModelVersion, RegisteredModel, TrainingRun
 from quarterdeck_lifecycle.kinds.pipelines import Job, PullRequest, Run
+from quarterdeck_lifecycle.kinds.releases import Operation, Service
 from quarterdeck_lifecycle.kinds.repositories import Commit, Repository
 
 __all__ = [
@@ -18,12 +19,14 @@ __all__ = [
     "ModelVersion",
     "MonitorTarget",
     "Network",
+    "Operation",
     "PullRequest",
     "RegisteredModel",
     "Repository",
     "Rule",
     "Run",
     "Series",
+    "Service",
     "Stats",
     "Tag",
     "TrainingRun",

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from quarterdeck_lifecycle.verbs.acting import ACTIONS
 from quarterdeck_lifecycle.verbs.looking import LOG_SCREEN, METRICS_SCREEN, VIEWS
 from quarterdeck_lifecycle.verbs.model import Verb, VerbKind
+from quarterdeck_lifecycle.verbs.releasing import RELEASES
 
 RESERVED = {
-    "0": "what needs me", "9": "operations", "t": "trace", "w": "watch", "at": "environments",
-    "backslash": "views", "D": "deploy", "B": "put back", "U": "undo", "y": "copy; confirms in dialogs",
+    "0": "what needs me", "t": "trace", "w": "watch", "at": "environments", "backslash": "views",
+    "y": "copy; confirms in dialogs",
 }  # fmt: skip
 """Keys of the contract that later parts will bind; nothing else may take them on the deck."""
 
@@ -67,4 +68,4 @@ class Registry:
 
 def built_in() -> tuple[Verb, ...]:
     """Every verb the program brings."""
-    return (*VIEWS, *LOG_SCREEN, *METRICS_SCREEN, *ACTIONS)
+    return (*VIEWS, *LOG_SCREEN, *METRICS_SCREEN, *ACTIONS, *RELEASES)
