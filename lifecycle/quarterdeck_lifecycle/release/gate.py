@@ -126,8 +126,9 @@ class Soak:
         """When a soak that is held is put back."""
         return self.ends + max(self.rule.soak_s, self.rule.within_s)
 
-    def extend(self, seconds: float) -> None:
-        """Let it last longer: from its end, or from now when it is held already."""
+    def extend(self, seconds: float, at: float | None = None) -> None:
+        """Let it last longer: from its end, or from `at` (by default the last moment fed) when it is held already."""
+        self._now = max(self._now, self._now if at is None else at)
         self.ends = max(self.ends, self._now) + max(0.0, seconds)
 
     def feed(self, sample: Sample, at: float) -> None:
