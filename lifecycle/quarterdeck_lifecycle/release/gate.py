@@ -157,7 +157,7 @@ class Soak:
         breach = beyond(rule, reading)
         if not breach:
             self._excused.discard(index)
-        elif index not in self._excused or self._now >= self.ends:
+        elif index not in self._excused:
             self._decide("back", self._breached(index, breach))
 
     def verdict(self, at: float) -> Literal["wait", "keep", "back", "hold"]:
