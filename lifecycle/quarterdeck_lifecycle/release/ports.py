@@ -118,8 +118,8 @@ class Evidence(Gated, frozen=True, kw_only=True):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a target is asked to plan. `candidate` is the id of the retained thing that a rollback goes to, empty for
     a new identity. `back_candidate` is the id of the retained thing that a put-back goes to; empty: what runs now,
-    which is the usual case. `settings` are the target's own keys of the config (proxy, drain ...), `resolves_alias` says that
-    the workload reads the model's alias when it starts."""
+    which is the usual case. `restart_only` starts the same identity anew. `settings` are the target's own keys of
+    the config (proxy, drain ...)."""
 
     kind: Kind
     op: str
