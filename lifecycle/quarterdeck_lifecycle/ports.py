@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from quarterdeck_lifecycle.kinds import Stats
+from quarterdeck_lifecycle.kinds import Commit, Stats
 from quarterdeck_lifecycle.records import Gated, Record, Ref
 from quarterdeck_lifecycle.text import LogLine, clean, clean_line
 
@@ -117,6 +117,22 @@ class Drills(Protocol):
 
     async def children(self, ref: Ref, page: str = "") -> tuple[Listing, str]:
         """A page of what is inside `ref`, and the token of the next page or an empty string."""
+
+
+class Between(Gated, frozen=True, kw_only=True):
+    """What one revision has and another has not: the commits that come, those that go, and the files that differ."""
+
+    commits: tuple[Commit, ...] = ()
+    gone: tuple[Commit, ...] = ()
+    files: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class ComparesRevisions(Protocol):
+    """A source that holds history, and tells what lies between two revisions."""
+
+    async def between(self, path: str, old: str, new: str) -> Between:
+        """From commit `old` to `new` in the repository at `path`. Raises QuarterdeckError."""
 
 
 class LogOptions(msgspec.Struct, frozen=True, kw_only=True):

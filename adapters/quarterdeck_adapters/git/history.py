@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from quarterdeck_adapters.git.command import Git, Opened
 from quarterdeck_adapters.git.diffs import PATCH, diff_section
-from quarterdeck_adapters.git.mapping import parse_log
+from quarterdeck_adapters.git.mapping import Logged, parse_log
 from quarterdeck_adapters.git.reading import LOG
 from quarterdeck_lifecycle.errors import NotFound
 from quarterdeck_lifecycle.kinds import Commit
@@ -25,7 +26,12 @@ async def commits(git: Git, opened: Opened, page: str = "") -> tuple[Listing, st
     if ended.code and b"does not have any commits yet" not in ended.stderr:
         raise git.failed("reading the log", ended)
     found = list(parse_log(ended.stdout))
-    rows = [
+    return Listing(rows=rows(git, opened, found[:PAGE])), str(skip + PAGE) if len(found) > PAGE else ""
+
+
+def rows(git: Git, opened: Opened, found: Iterable[Logged]) -> list[Commit]:
+    """Commits as git logged them, as rows."""
+    return [
         Commit(
             ref=Ref(git.source, "commit", f"{opened.path}\0{one.sha}"),
             name=one.sha[:10],
@@ -39,9 +45,8 @@ async def commits(git: Git, opened: Opened, page: str = "") -> tuple[Listing, st
             refs=tuple(_short(ref) for ref in one.refs),
             links=(Link(kind="commit", value=one.sha, evidence="git log"),),
         )
-        for one in found[:PAGE]
+        for one in found
     ]
-    return Listing(rows=rows), str(skip + PAGE) if len(found) > PAGE else ""
 
 
 def _short(ref: str) -> str:

@@ -9,6 +9,7 @@ from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.git import details, history
 from quarterdeck_adapters.git.acting import actions
+from quarterdeck_adapters.git.between import between
 from quarterdeck_adapters.git.command import READ_S, Git, Opened
 from quarterdeck_adapters.git.finding import around, expand
 from quarterdeck_adapters.git.mapping import unique_names
@@ -17,7 +18,7 @@ from quarterdeck_adapters.git.watching import Mark, mark
 from quarterdeck_config.paths import home_dir
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
 from quarterdeck_lifecycle.kinds import Repository
-from quarterdeck_lifecycle.ports import Action, Listing, Probe, Section
+from quarterdeck_lifecycle.ports import Action, Between, Listing, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref, Status
 
 AT_ONCE = 4
@@ -132,6 +133,10 @@ class GitSource:
         if ref.kind != "repository":
             return Listing(rows=()), ""
         return await history.commits(self.git, await self.open(ref), page)
+
+    async def between(self, path: str, old: str, new: str) -> Between:
+        """What lies between two commits of the repository at `path`. Raises QuarterdeckError."""
+        return await between(self.git, await self.open(Ref(self.name, "repository", path)), old, new)
 
     async def close(self) -> None:
         """Nothing is held between two calls."""
