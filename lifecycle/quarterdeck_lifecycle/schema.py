@@ -3,6 +3,8 @@
 A step that was released never changes; what comes later is a new step.
 """
 
+from quarterdeck_lifecycle.release.aliases import ALIAS_MOVES
+
 GENESIS = "0" * 64
 """What stands for the hash before the ledger's first row."""
 
@@ -131,4 +133,4 @@ _OPERATIONS = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_LEDGER, *_CHANGES), _OPERATIONS)
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_LEDGER, *_CHANGES), _OPERATIONS, ALIAS_MOVES)
