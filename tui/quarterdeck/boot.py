@@ -70,7 +70,7 @@ class Boot:
         self.env = dict(os.environ if env is None else env)
         self.cwd = cwd or Path.cwd()
         self.now = now
-        self._config_path = config
+        self.config_path = config
         self._title = title
         self._discovery = discovery
         self.loaded = loaded or load(self.cwd, config=config, env=self.env)
@@ -206,7 +206,7 @@ class Boot:
 
     def take_configured(self) -> None:
         """Make the configured sources. None is asked anything yet."""
-        self._take(self.loaded.config.sources)
+        self.take(self.loaded.config.sources)
 
     async def discover(self, deadline: float = DISCOVERY_S) -> None:
         """Look for systems, passively, each for at most `deadline` seconds, and take in what answered as itself."""
@@ -217,14 +217,14 @@ class Boot:
             with self.busy.work("discovery"):
                 found.extend(await self._ask(entries, self.context(), deadline))
                 sources, self.findings = merge_sources(self.loaded.config.sources, found)
-                self._take(sources)
+                self.take(sources)
                 known = {candidate.source.url for candidate in found}
                 context = await self._with_leads()
                 if context.published or context.image_hosts:
                     led = await self._ask([e for e in entries if e.system in LED], context, deadline)
                     found.extend(candidate for candidate in led if candidate.source.url not in known)
         sources, self.findings = merge_sources(self.loaded.config.sources, found)
-        self._take(sources)
+        self.take(sources)
         self.discovered = True
 
     async def _with_leads(self) -> Context:
@@ -256,7 +256,8 @@ class Boot:
         answers = await asyncio.gather(*(ask(entry) for entry in entries))
         return [candidate for answer in answers for candidate in answer]
 
-    def _take(self, sources: Sequence[SourceConfig]) -> None:
+    def take(self, sources: Sequence[SourceConfig]) -> None:
+        """Make these sources, those that are new. None is asked anything; what cannot be made is in `failed`."""
         context = self.context()
         for config in sources:
             if config.name in self.hub.sources:
@@ -270,7 +271,7 @@ class Boot:
 
     async def reload(self) -> Loaded:
         """Read the config again and exchange what differs. One with errors is not used: the old one stays."""
-        loaded = load(self.cwd, config=self._config_path, env=self.env)
+        loaded = load(self.cwd, config=self.config_path, env=self.env)
         self.refused = loaded.errors
         if loaded.errors:
             return loaded
