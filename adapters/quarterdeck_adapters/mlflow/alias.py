@@ -1,46 +1,36 @@
-"""Moving and removing aliases: read, compare, write once, read back.
+"""Moving and removing aliases by a verb: read, compare, write once, read back.
 
-MLflow has no compare-and-set for aliases (the last writer wins), so the alias is read again right before the write,
-and again after it; who moved it, when and from where is then written into the version's tags.
-https://mlflow.org/docs/latest/api_reference/rest-api.html#set-registered-model-alias
+Who moved it, when and from where is then written into the version's tags.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from quarterdeck_adapters.mlflow import mapping
 from quarterdeck_adapters.mlflow.api import BASE
-from quarterdeck_adapters.mlflow.values import Json, pairs, text
+from quarterdeck_adapters.mlflow.moving import (
+    ALIAS,
+    as_rows,
+    checked,
+    move_tags,
+    moved_by,
+    oddities,
+    place,
+    standing,
+    tag,
+)
 from quarterdeck_lifecycle.actor import Actor
 from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError, Refused, Unsupported
 from quarterdeck_lifecycle.kinds import ModelVersion
 from quarterdeck_lifecycle.ports import Action, Outcome, Preview, Step
 from quarterdeck_lifecycle.records import Record, Ref, utc
-from quarterdeck_lifecycle.served import MOVE_TAG, move_told
 
 if TYPE_CHECKING:
     from quarterdeck_adapters.mlflow.adapter import MlflowSource
-
-NAMES = re.compile(r"[A-Za-z0-9_-]{1,255}")
-RESERVED = re.compile(r"latest|v\d+", re.IGNORECASE)
-ALIAS = "registered-models/alias"
-
-
-def checked(alias: str, source: str) -> str:
-    """An alias that MLflow takes. Raises Refused for a reserved or an impossible name."""
-    if RESERVED.fullmatch(alias):
-        raise Refused(f"@{alias} was not set", source=source, why="MLflow reserves latest and v<number>")
-    if not NAMES.fullmatch(alias):
-        raise Refused(
-            f"@{alias} was not set", source=source, why="an alias is made of letters, digits, _ and -",
-            mend="choose another name",
-        )  # fmt: skip
-    return alias
 
 
 class AliasVerb:
@@ -58,22 +48,15 @@ class AliasVerb:
             return f"not for a {record.kind}"
         return None
 
-    async def now(self, name: str, alias: str) -> tuple[str, Json]:
-        """The version an alias is on (empty: none), and that version. Raises QuarterdeckError."""
-        raw = await self.source.registry.alias(name, alias)
-        return (text(raw.get("version")), raw) if raw is not None else ("", {})
-
     async def unmoved(self, preview: Preview) -> tuple[str, str, str]:
         """Model, version and alias, when the alias is where the operator saw it. Raises Conflict."""
         name, number = self.source.split(preview.ref)
         alias = preview.args["alias"]
-        found, raw = await self.now(name, alias)
+        found, raw = await standing(self.source.registry, name, alias)
         if found != preview.token:
-            told = move_told(alias, pairs(raw, "tags"))
-            by = f" by {told.by} at {utc(told.at)}" if told is not None and told.by else ", by whom is not known"
             raise Conflict(
                 "nothing was sent", source=self.source.name,
-                why=f"@{alias} of {name} was {place(preview.token)} and is {place(found)} now, moved{by}",
+                why=f"@{alias} of {name} was {place(preview.token)} and is {place(found)} now, {moved_by(alias, raw)}",
                 mend="look again, then decide anew",
             )  # fmt: skip
         return name, number, alias
@@ -117,7 +100,7 @@ class AliasVerb:
         """Read the alias back."""
         name, _ = self.source.split(preview.ref)
         alias = preview.args["alias"]
-        found, _ = await self.now(name, alias)
+        found, _ = await standing(self.source.registry, name, alias)
         seen = f"@{alias} of {name} is {place(found)}, read back"
         if found == wanted:
             return Outcome(verified=True, message=seen + self._untold.pop(preview.ref, ""), observed=place(found))
@@ -138,20 +121,19 @@ class SetAlias(AliasVerb):
         number = args.get("version") or number
         alias = checked(args.get("alias", ""), self.source.name)
         target = await self.source.registry.read_version(name, number)
-        before, current = await self.now(name, alias)
+        before, current = await standing(self.source.registry, name, alias)
         if before == number:
             raise Refused("nothing to do", source=self.source.name, why=f"@{alias} is already on v{number}")
         model = await self.source.registry.read_model(name)
         both = [target, *([current] if current else [])]
-        await self.source.registry.signatures.read(both)
-        rows, _ = await self.source.registry.rows(both, {name: model})
+        found = await as_rows(self.source.registry, both, model)
         to = mapping.version_ref(self.source.name, name, number)
         body = {"name": name, "alias": alias, "version": number}
-        tags = ", ".join(f"{MOVE_TAG}.{alias}.{key}" for key in ("by", "at", "from"))
+        tags = ", ".join(tag(alias, key) for key in ("by", "at", "from"))
         return Preview(
             verb=self.verb,
             ref=to,
-            record=rows[0],
+            record=found[0],
             args={"alias": alias},
             title=f"move @{alias} of {name} to v{number}",
             steps=(
@@ -159,7 +141,7 @@ class SetAlias(AliasVerb):
                 Step(call=f"POST {BASE}/model-versions/set-tag", detail=f"on v{number}: {tags}"),
             ),
             impact=await self.impact(name, alias),
-            warnings=self._warnings(rows, both, model),
+            warnings=oddities(self.source.registry, found, both, model),
             before=f"@{alias} {place(before)}",
             after=f"@{alias} {place(number)}",
             token=before,
@@ -169,39 +151,14 @@ class SetAlias(AliasVerb):
             command=self.command(to, alias),
         )
 
-    def _warnings(self, rows: list[ModelVersion], both: list[Json], model: Json) -> tuple[str, ...]:
-        row, registry = rows[0], self.source.registry
-        found = []
-        if row.state != "READY":
-            found.append(f"v{row.version} is {row.state}: {text(both[0].get('status_message')) or 'not ready'}")
-        if row.note:
-            found += [note for note in row.note.split("; ") if note.startswith("run ")]
-        if not row.run_id:
-            found.append(f"v{row.version} names no training run")
-        if len(rows) == 2:
-            was = rows[1]
-            mine, theirs = registry.signatures.known(both[0]), registry.signatures.known(both[1])
-            if mine is not None and theirs is not None and (changes := mine.differs(theirs)):
-                more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-                found.append(f"the signature changes from v{was.version}: {'; '.join(changes[:3])}{more}")
-            chosen = registry.primary(model)
-            gain = chosen.gain(row.metric, was.metric)
-            if gain is not None and gain < 0:
-                found.append(f"{chosen.name} is worse than v{was.version}'s: {row.metric:.6g} after {was.metric:.6g}")
-            elif chosen.name and row.metric is None:
-                found.append(f"v{row.version} has no {chosen.name}")
-        return tuple(found)
-
     async def execute(self, preview: Preview) -> str:
         """Set the alias, once. Raises Conflict when it moved since the preview."""
         name, number, alias = await self.unmoved(preview)
         await self.source.api.post(ALIAS, {"name": name, "alias": alias, "version": number})
-        found, _ = await self.now(name, alias)
+        found, _ = await standing(self.source.registry, name, alias)
         if found != number:
             return f"set, but another writer put @{alias} {place(found)} at the same moment"
-        mark = f"{MOVE_TAG}.{alias}"
-        origin = f"v{preview.token}" if preview.token else "none"
-        tags = {f"{mark}.by": self.who(), f"{mark}.at": self.at(), f"{mark}.from": origin}
+        tags = move_tags(alias, by=self.who(), at=self.at(), origin=preview.token)
         return f"@{alias} set{await self.told(preview.ref, tags)}"
 
     async def verify(self, preview: Preview) -> Outcome:
@@ -227,17 +184,17 @@ class RemoveAlias(AliasVerb):
             raise Unsupported(f"an alias names a version, not a {ref.kind}", source=self.source.name)
         name, number = self.source.split(ref)
         alias = checked(args.get("alias", ""), self.source.name)
-        found, raw = await self.now(name, alias)
+        found, raw = await standing(self.source.registry, name, alias)
         if found != number:
             raise Refused(
                 "nothing was removed", source=self.source.name, why=f"@{alias} is {place(found)}, not v{number}"
             )
         model = await self.source.registry.read_model(name)
-        rows, _ = await self.source.registry.rows([raw], {name: model})
+        shown, _ = await self.source.registry.rows([raw], {name: model})
         return Preview(
             verb=self.verb,
             ref=ref,
-            record=rows[0],
+            record=shown[0],
             args={"alias": alias},
             title=f"remove @{alias} of {name}",
             steps=(
@@ -257,18 +214,12 @@ class RemoveAlias(AliasVerb):
         """Remove the alias, once. Raises Conflict when it moved since the preview."""
         name, _, alias = await self.unmoved(preview)
         await self.source.api.delete(ALIAS, {"name": name, "alias": alias})
-        mark = f"{MOVE_TAG}.{alias}"
-        tags = {f"{mark}.removed_by": self.who(), f"{mark}.removed_at": self.at()}
+        tags = {tag(alias, "removed_by"): self.who(), tag(alias, "removed_at"): self.at()}
         return f"@{alias} removed{await self.told(preview.ref, tags)}"
 
     async def verify(self, preview: Preview) -> Outcome:
         """Read back that the alias is gone."""
         return await self.outcome(preview, "")
-
-
-def place(version: str) -> str:
-    """`v17`, or `on no version`."""
-    return f"v{version}" if version else "on no version"
 
 
 def actions(source: MlflowSource) -> dict[str, Action]:
