@@ -1,0 +1,91 @@
+"""From what an operator wants to a plan: the words of REF, the config's request, the targets, the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from quarterdeck.boot import Boot
+from quarterdeck.releasing.targets import alias_place, places_of, target_at
+from quarterdeck.releasing.wanted import image_wanted
+from quarterdeck_lifecycle.errors import NotFound, Refused
+from quarterdeck_lifecycle.ledger import op_id
+from quarterdeck_lifecycle.release.model import Kind, Place, Plan
+from quarterdeck_lifecycle.release.planning import Request, make_plan, request_for_alias, request_of
+
+DEADLINE_S = 60.0
+Settings = Mapping[str, Mapping[str, str]]
+
+
+async def service_plan(
+    boot: Boot, service: str, environment: str, wanted: str, *, kind: Kind, to_revision: str, back: str, reason: str
+) -> Plan:
+    """A release of a configured service. Raises QuarterdeckError."""
+    request = request_of(
+        boot.loaded.config, service, environment, kind=kind, op=op_id(), wanted=wanted, reason=reason,
+        actor=boot.actor, to_revision=to_revision, back=back,
+    )  # fmt: skip
+    known = boot.loaded.config.services[service]
+    by_model = kind == "promote" or wanted.startswith("model:") or not known.image
+    await _ready(boot, {target.source for target in known.environments[environment].targets}, by_model)
+    if kind == "deploy" and not by_model:
+        request = msgspec.structs.replace(request, wanted=await image_wanted(boot, wanted, known.image or ""))
+    places = places_of(boot, service, environment, with_model=by_model)
+    return await _made(boot, request, places)
+
+
+async def alias_plan(
+    boot: Boot, model: str, version: str, alias: str, environment: str, *, kind: Kind, reason: str, back: str = "",
+    to_revision: str = "",
+) -> Plan:  # fmt: skip
+    """A move of an alias, with the service that serves it where exactly one is configured. Raises QuarterdeckError."""
+    name = f"{model}@{alias}"
+    wanted = f"model:{model}/{version}" if version else ""
+    serving = [
+        (service, place) for service, known in boot.loaded.config.services.items() if known.model == name
+        for place in known.environments if not environment or place == environment
+    ]  # fmt: skip
+    if len(serving) > 1:
+        places = ", ".join(f"{service} in {place}" for service, place in serving)
+        raise NotFound(f"{name} is served by several", why=places, mend="name one with --env")
+    if serving:
+        service, place = serving[0]
+        return await service_plan(
+            boot, service, place, wanted, kind=kind, to_revision=to_revision, back=back, reason=reason
+        )
+    await _ready(boot, set(), True)
+    at = alias_place(boot, name, environment)
+    request = request_for_alias(
+        boot.loaded.config, model, alias, op=op_id(), wanted=wanted, reason=reason, actor=boot.actor,
+        environment=environment or boot.environment_of(at.source), kind=kind, to_revision=to_revision,
+    )  # fmt: skip
+    return await _made(boot, msgspec.structs.replace(request, back=back), {at: {}})
+
+
+async def _ready(boot: Boot, sources: set[str], models: bool) -> None:
+    """Have the sources that are needed; look for them only where the config does not name them."""
+    boot.take_configured()
+    missing = [name for name in sources if name not in boot.hub.sources and name not in boot.failed]
+    aliases = models and not any(source.system == "mlflow" for source in boot.hub.sources.values())
+    if (missing or aliases) and not boot.discovered:
+        await boot.discover()
+
+
+async def _made(boot: Boot, request: Request, places: Mapping[Place, Mapping[str, str]]) -> Plan:
+    targets = [target_at(boot, place, settings) for place, settings in places.items()]
+    request = msgspec.structs.replace(request, settings={str(place): own for place, own in places.items()})
+    making = make_plan(request, targets)
+    plan = await boot.bounded(making, DEADLINE_S, "planning the release", request.service)
+    if not plan.changes:
+        raise Refused(f"{request.service} has nothing to change")
+    return plan
+
+
+def settings(boot: Boot, plan: Plan) -> Settings:
+    """The settings of a plan's targets as the config has them, by `source/name`."""
+    try:
+        found = places_of(boot, plan.service, plan.environment)
+    except NotFound:
+        return {}
+    return {str(place): own for place, own in found.items()}
