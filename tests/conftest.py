@@ -10,11 +10,13 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from parts.engine import ENGINE_PACKAGES, Engine
+from parts.haproxy import Haproxy
 from parts.mlflow_server import MlflowServer
 from parts.needs import PROGRAMS, missing
 from parts.process import Part, is_private
@@ -32,6 +34,7 @@ FIXTURE_NEEDS = {
     "registry": ("docker-registry",),
     "sshd": ("openssh-server",),
     "open_terminal": ("tmux",),
+    "open_haproxy": ("haproxy",),
 }
 # The tests of one shared part run in one worker, so that it starts once; a test with several goes with the slowest.
 GROUPS = ("mlflow", "docker.io", "prometheus", "prometheus-alertmanager", "docker-registry", "openssh-server")
@@ -141,6 +144,21 @@ def mlflow() -> Iterator[MlflowServer]:
 def sshd() -> Iterator[Sshd]:
     """A private OpenSSH server for the user who runs the tests."""
     yield from _running(Sshd())  # type: ignore[misc]
+
+
+@pytest.fixture
+def open_haproxy() -> Iterator[Callable[..., Haproxy]]:
+    """Start haproxys (a few hundredths of a second each) that end with the test. Takes what `Haproxy` takes."""
+    started: list[Haproxy] = []
+    with contextlib.ExitStack() as stack:
+
+        def start(*args: Any, **options: Any) -> Haproxy:
+            started.append(stack.enter_context(Haproxy(*args, **options)))
+            return started[-1]
+
+        yield start
+    left = [trace for each in started for trace in each.leftovers()]
+    assert not left, f"haproxy left {left}"
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ class Haproxy(Part):
     """haproxy with a frontend on loopback for each backend: `backends` maps a backend's name to lines of its section.
 
     `url(backend)` is where its traffic goes in; `socket` is the runtime API with the level admin, as the config names
-    it; `weak_socket` the same with the level operator, `tcp_socket` over TCP.
+    it; `weak_socket` the same with the level operator, `tcp_socket` over TCP. A restart takes up the addresses that
+    `save_state` wrote before it, as a reload does.
     """
 
     def __init__(self, backends: Mapping[str, Sequence[str]], defaults: Sequence[str] = ()) -> None:
@@ -74,6 +75,10 @@ class Haproxy(Part):
                 answer += piece
         return answer.decode().strip()
 
+    def save_state(self) -> None:
+        """Write the servers' state where the next start reads it (server-state-file)."""
+        (self.folder / "state").write_text(self.command("show servers state") + "\n")
+
     def close(self) -> None:
         """End it and remove its folder."""
         self.stop()
@@ -96,7 +101,9 @@ class Haproxy(Part):
             f"  stats socket unix@{self._weak} mode 600 level operator",
             f"  stats socket ipv4@127.0.0.1:{self._tcp} level admin",
             "  nbthread 1",
+            f"  server-state-file {self.folder / 'state'}",
             "defaults",
+            "  load-server-state-from-file global",
             *(f"  {line}" for line in ("mode http", "timeout connect 2s", "timeout client 60s", "timeout server 60s")),
             *(f"  {line}" for line in defaults),
         ]
