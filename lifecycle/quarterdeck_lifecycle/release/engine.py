@@ -125,6 +125,7 @@ class Engine:
             await self._keeper.take()
             if unread:
                 self._touched = [change.target for change in self.plan.changes]
+            await self._close()
             return await self._back("FAILED", "its runner had stopped", hold=False)
         except (LeaseTaken, Recovered) as error:
             told = f"another release holds the targets now and put this one back: {error}"
@@ -145,6 +146,13 @@ class Engine:
                 self._touched.append(step.target)
         verify = next((step.id for step in self.plan.steps if step.name == "verify"), "")
         self._proven = verify in self._done
+
+    async def _close(self) -> None:
+        """Give the step at which the runner stopped its outcome: what it did is told by what is found now."""
+        begun = await self._journal.begun()
+        for step in (*self.plan.steps, *self.plan.back_steps):
+            if begun.get(step.id) == "":
+                await self._outcome(step, "UNKNOWN: its runner had stopped")
 
     def _judged(self) -> bool:
         return any(step.name == "soak" and step.id in self._done for step in self.plan.steps)
@@ -282,7 +290,8 @@ class Engine:
             except QuarterdeckError as error:
                 await self._note(f"{change.target}: not cleared up: {error}")
         await self._news(result, why)
-        await self._note(f"leases {await self._keeper.release()}")
+        if self._keeper.holds:
+            await self._last("release", result, why)
         return Ended(result=result, message=why)
 
     async def _lost(self, error: LeaseLost) -> Ended:
@@ -320,12 +329,11 @@ class Engine:
             await self._note(f"leases {await self._keeper.release()}")
             return self._stuck(f"{why}; it could not be put back: {error}")
         told = f"{why}; {later or 'put back to ' + (self.plan.back.short if self.plan.back else 'what ran before')}"
+        for change in self.plan.changes:
+            if change not in touched:
+                await self._undo.clear(change)
         await self._last("announce", "ROLLED_BACK", told)
         await self._last("release", "ROLLED_BACK", told)
-        untouched = [change.target for change in self.plan.changes if change not in touched]
-        for change in self.plan.changes:
-            if change.target in untouched:
-                await self._undo.clear(change)
         return Ended(result="ROLLED_BACK", message=told)
 
     async def _last(self, name: str, result: Result, why: str) -> None:
