@@ -40,14 +40,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def _leave(op: str, state: Path, beat: float, recover: bool) -> int:
     """Take the lock, and let a child that belongs to nobody keep it."""
-    from quarterdeck.releasing.locks import hold
+    from quarterdeck.releasing.locks import hold, sign
 
-    if hold(state / "ops" / op, "supervisor") is None:
+    lock = hold(state / "ops" / op, "supervisor")
+    if lock is None:
         print(f"operation {op} has a supervisor already", file=sys.stderr)
         return 0
     if os.fork() == 0:
         code = 70
         try:
+            sign(lock)
             code = supervise(op, state, beat, recover)
         finally:
             os._exit(code)

@@ -74,6 +74,10 @@ class Desk:
         self._folder = boot.state.path.parent
         self._host: Host | None = None
 
+    def folder(self, op: str) -> OpFolder:
+        """Where an operation's log, locks and evidence are. Its methods block on the disk."""
+        return OpFolder(self._folder, op)
+
     def services(self) -> list[tuple[str, str]]:
         """Every configured service in each of its environments."""
         services = self.boot.loaded.config.services
@@ -139,7 +143,7 @@ class Desk:
         """
         await self._allowed(plan)
         context = msgspec.json.encode(context_of(self.boot, plan, planned.settings(self.boot, plan))).decode()
-        folder = OpFolder(self._folder, plan.op)
+        folder = self.folder(plan.op)
         folder.make()
         starting = await self._held(folder)
         try:
@@ -182,7 +186,7 @@ class Desk:
         try:
             await self.store.begin(plan, self.boot.actor, context)
         except Running as other:
-            if OpFolder(self._folder, other.op).alive():
+            if self.folder(other.op).alive():
                 raise
             await self.recover(other.op)
             await self.store.begin(plan, self.boot.actor, context)
@@ -223,7 +227,7 @@ class Desk:
     async def follow(self, op: str) -> AsyncIterator[Event]:
         """Every event of an operation from its first, then new ones. The last one has a result, or the phase `dead`."""
         row = await self.store.operation(op)
-        async for event in OpFolder(self._folder, row.op).follow():
+        async for event in self.folder(row.op).follow():
             if event.phase == "dead":
                 now = await self.store.operation(row.op)
                 if now.state == "ended":
@@ -247,7 +251,7 @@ class Desk:
         state: OpState = row.state
         step, plan = "", None
         if row.state != "ended":
-            folder = OpFolder(self._folder, row.op)
+            folder = self.folder(row.op)
             state = row.state if folder.alive() else "dead"
             step = folder.last_step()
         with suppress(msgspec.MsgspecError):
@@ -261,14 +265,14 @@ class Desk:
     async def report(self, op: str) -> str:
         """The incident page of an operation, in Markdown, redacted."""
         row = await self.store.operation(op)
-        return await incident(row, self.boot.ledger, OpFolder(self._folder, row.op), await self.store.asks(row.op))
+        return await incident(row, self.boot.ledger, self.folder(row.op), await self.store.asks(row.op))
 
     # what is asked of a running one
 
     async def ask(self, op: str, ask: Ask, why: str = "") -> None:
         """Ask a running operation to abort, keep, extend or put back. Raises Refused when nobody is there to hear."""
         row = await self.store.operation(op)
-        if row.state != "ended" and not OpFolder(self._folder, row.op).alive():
+        if row.state != "ended" and not self.folder(row.op).alive():
             raise Refused(f"the runner of {row.op} is dead", mend=f"quarterdeck recover {row.op}")
         await self.store.ask(row.op, ask, self.boot.actor, why)
 
@@ -289,12 +293,12 @@ class Desk:
         for row in rows:
             if op and row.result == "STUCK" and await self.store.reopen(row.op):
                 row = msgspec.structs.replace(row, state="running", result="")
-            if row.state != "ended" and not OpFolder(self._folder, row.op).alive():
+            if row.state != "ended" and not self.folder(row.op).alive():
                 settled.append(await self._recover(row))
         return settled
 
     async def _recover(self, row: Stored) -> tuple[str, str, str]:
-        folder = OpFolder(self._folder, row.op)
+        folder = self.folder(row.op)
         folder.make()
         starting = await self._held(folder)
         try:
@@ -303,13 +307,13 @@ class Desk:
             return row.op, "STUCK", f"it could not be recovered: {error}"
         finally:
             starting()
-        last = None
+        said = ""
         async for event in self.follow(row.op):
-            last = event
+            said = event.message if event.phase != "dead" else said
         now = await self.store.operation(row.op)
         if now.state == "ended":
             return row.op, now.result, now.message
-        return row.op, "STUCK", last.message if last is not None else "nothing was said"
+        return row.op, "STUCK", f"it could not be recovered, quarterdeck recover tries again: {said}"
 
     # freezes
 
