@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from quarterdeck_lifecycle.errors import QuarterdeckError, Unavailable
+from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError, Unavailable
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.release.keeper import Keeper, Recovered
 from quarterdeck_lifecycle.release.model import Plan, Result, Step
@@ -117,7 +117,9 @@ class Engine:
             unread = True
         if self._released():
             return self._settled()
-        if self._proven or (self.plan.kind == "rollback" and not self._judged()):
+        if self._proven:
+            return await self._finish()
+        if self.plan.kind == "rollback" and not self._judged() and await self._still_ours():
             return await self.run()
         self._journal.lenient()
         try:
@@ -137,6 +139,29 @@ class Engine:
         finally:
             await self._turns.stop()
             await self._keeper.stop()
+
+    async def _finish(self) -> Ended:
+        """Proven before the runner stopped: do what is left, if nobody changed it meanwhile."""
+        try:
+            await self._proof.verify()
+        except Conflict as error:
+            await self._close()
+            if later := await self._undo.later(self.plan.changes):
+                return Ended(result="SUCCEEDED", message=f"proven, and changed since by operation {later}")
+            return Ended(result="FAILED", message=f"proven, but put back since by another: {error}")
+        except QuarterdeckError as error:
+            await self._note(f"what runs now cannot be read: {error}")
+        return await self.run()
+
+    async def _still_ours(self) -> bool:
+        """Whether the leases that the ledger says were taken are there: else somebody put this release back."""
+        if not any(step.name == "lease" and step.id in self._done for step in self.plan.steps):
+            return True
+        try:
+            return await self._keeper.ours()
+        except QuarterdeckError as error:
+            await self._note(f"the leases cannot be read: {error}")
+            return False
 
     async def _remember(self) -> None:
         self._done = {id: told for id, told in (await self._journal.done()).items() if told.startswith(DONE)}
@@ -188,7 +213,6 @@ class Engine:
             return
         if step.name == "verify":
             self._proven = True
-            await self._keeper.proven()
             self._journal.lenient()
 
     async def _retake(self) -> None:
@@ -213,8 +237,16 @@ class Engine:
         except QuarterdeckError as error:
             await self._outcome(step, f"FAILED: {error}")
             raise
+        if step.name == "verify":
+            await self._say_proven()
         await self._journal.outcome(step, f"{DONE}: {said}", said)
         return said
+
+    async def _say_proven(self) -> None:
+        """On the targets before the ledger: a death between the two is put back by us, and by nobody else."""
+        await self._keeper.proven()
+        if self._keeper.lost.is_set():
+            raise LeaseLost("stopped", why=self._keeper.why_lost)
 
     async def _outcome(self, step: Step, result: str) -> None:
         """Write a failure down; what failed is more important than a ledger that fails as well."""

@@ -55,13 +55,13 @@ class Keeper:
         Takes up to the lease time of one that is found: only a beat that stands still tells that it was abandoned.
         """
         ordered = sorted(self._plan.changes, key=lambda each: each.target)
-        recovered = [told for change in ordered if (told := await self._take(change)) is not None]
+        proven = await self._proven_ops()
+        recovered = [told for change in ordered if (told := await self._take(change, proven)) is not None]
         if recovered:
             raise Recovered(
                 "an abandoned release was found and put back", why="; ".join(recovered),
                 mend="look at what runs now, then release again",
             )  # fmt: skip
-        self.start()
         windows = {target.lease.window for target in self._targets.values() if target.lease.window}
         return f"lease on {', '.join(self._held)}{f' ({chr(59).join(sorted(windows))})' if windows else ''}"
 
@@ -70,18 +70,31 @@ class Keeper:
         if self._beating is None:
             self._beating = asyncio.get_running_loop().create_task(self._beat())
 
-    async def _take(self, change: Change) -> str | None:
+    async def _proven_ops(self) -> set[str]:
+        """The operations that one of the leases says are proven: they are so on every target."""
+        seen = [await target.lease.read() for target in self._targets.values()]
+        return {each.op for each in seen if each is not None and each.beat >= PROVEN}
+
+    async def ours(self) -> bool:
+        """Whether every target's lease is there and of this release. Raises QuarterdeckError."""
+        seen = [await target.lease.read() for target in self._targets.values()]
+        return all(each is not None and each.op == self._plan.op for each in seen)
+
+    async def _take(self, change: Change, proven: set[str]) -> str | None:
         target = self._targets[change.target]
         holder = self._holder(change)
         with permit(change.place.source):
             for _ in range(TRIES):
                 seen = await target.lease.read()
+                if seen is not None and seen.op == self._plan.op and (theirs := _duty(seen)) is not None:
+                    await self._acquire(target, seen)
+                    return await self._discharge(target, theirs)
                 if seen is None or seen.op == self._plan.op:
                     await self._acquire(target, holder)
                     return None
                 if not await self._abandoned(target, seen):
                     continue
-                if seen.beat >= PROVEN or not seen.change:
+                if seen.beat >= PROVEN or seen.op in proven or not seen.change:
                     await target.lease.evict(seen)
                     await self._say(f"{change.target}: the lease of {seen.op} was left behind by {seen.owner}")
                     continue
@@ -94,6 +107,7 @@ class Keeper:
         self._held[place] = held
         self._alive_at[place] = self._clock.monotonic()
         target.fence = self._fence(place)
+        self.start()
 
     async def _abandoned(self, target: Target, seen: Holder) -> bool:
         """Watch a lease for its own time. False when it went meanwhile; raises LeaseTaken as soon as it beats."""
@@ -113,11 +127,13 @@ class Keeper:
         """Take an abandoned lease with the duty that hangs on it: until it is done, ours carries their change."""
         theirs = msgspec.json.decode(seen.change, type=Change)
         await target.lease.evict(seen)
-        duty = msgspec.structs.replace(holder, change=seen.change)
-        await self._acquire(target, duty)
-        self.start()
+        await self._acquire(target, msgspec.structs.replace(holder, change=seen.change))
+        said = await self._discharge(target, theirs)
+        return f"{said}, it was of {seen.owner} on {seen.host}"
+
+    async def _discharge(self, target: Target, theirs: Change) -> str:
         said = await target.put_back(theirs, self._say)
-        return f"{target.place}: operation {seen.op} of {seen.owner} on {seen.host} had stopped; {said}"
+        return f"{target.place}: operation {theirs.op} had stopped; {said}"
 
     def _holder(self, change: Change) -> Holder:
         plan = self._plan
@@ -223,3 +239,10 @@ class Keeper:
                 return ""
         return why
 
+
+def _duty(held: Holder) -> Change | None:
+    """The change of another operation that a lease of ours has to put back; None when it carries our own."""
+    if not held.change:
+        return None
+    change = msgspec.json.decode(held.change, type=Change)
+    return change if change.op != held.op else None

@@ -73,6 +73,13 @@ class Undo:
             raise
         await self._journal.outcome(step, f"{DONE}: {said}", said)
 
+    async def later(self, changes: Sequence[Change]) -> str:
+        """The later operation that changed one of these; empty when there is none."""
+        for change in changes:
+            if name := await self._later_one(change):
+                return name
+        return ""
+
     async def _later_one(self, change: Change) -> str:
         """The operation that released there after this one, by its marks (op ids are ordered in time)."""
         try:
