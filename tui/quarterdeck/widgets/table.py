@@ -27,7 +27,7 @@ class RecordTable(CursorTable):
     """
 
     DEFAULT_CSS = """
-    RecordTable { overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+    RecordTable { overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
     """
 
     def __init__(
