@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,12 +78,20 @@ def causes(error: BaseException) -> Iterator[OSError]:
 def our_side(error: BaseException) -> bool:
     """Whether an error tells of this machine and not of the other one: nothing was sent, so nothing is known."""
     found = list(causes(error))
-    return bool(found) and all(
-        each.errno in (RESOLVER if isinstance(each, socket.gaierror) else OURS) for each in found
-    )
+    return bool(found) and all(_ours(each) for each in found)
+
+
+def _ours(error: OSError) -> bool:
+    if isinstance(error, socket.gaierror):
+        return error.errno in RESOLVER
+    # The numbers of TLS errors are OpenSSL's, not the system's.
+    return error.errno in OURS and not isinstance(error, ssl.SSLError)
 
 
 def reason(error: BaseException) -> str:
     """Why a connection came to nothing, in the system's words."""
-    said = [each.strerror or str(each) for each in causes(error)]
+    own = (socket.gaierror, ssl.SSLError)
+    said = [
+        str(each.strerror or each) if isinstance(each, own) else os.strerror(each.errno or 0) for each in causes(error)
+    ]
     return "; ".join(dict.fromkeys(said)) or str(error) or type(error).__name__

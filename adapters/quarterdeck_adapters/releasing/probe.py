@@ -100,6 +100,8 @@ class NetProber:
                     closed = not await reader.read(1)
             except TimeoutError:
                 closed = False
+            except ConnectionError:
+                closed = True
             finally:
                 writer.transport.abort()
         except TimeoutError:
