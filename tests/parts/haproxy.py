@@ -11,8 +11,9 @@ from pathlib import Path
 from parts.needs import missing, program
 from parts.process import Part, Process, clean_env, free_port
 
-SLOTS = "server-template slot 1-2 0.0.0.0:0 check disabled"
-"""Two free slots, for a backend's lines."""
+SLOTS = "server-template slot 1-2 free.invalid:80 init-addr last,0.0.0.0 check disabled"
+"""Two free slots, for a backend's lines, that keep their address over a reload."""
+PLAIN_SLOTS = "server-template plain 1-2 0.0.0.0:0 check disabled"
 CHECKED = ("option httpchk GET /", "default-server inter 200ms fastinter 100ms downinter 100ms fall 2 rise 1")
 
 

@@ -2,14 +2,14 @@
 
 A new server waits in `drain` until a real check has passed: haproxy believes a server well from the moment it leaves
 maintenance until its first check, and would send requests to one that is not listening yet. Free slots of the
-configuration (in maintenance, at 0.0.0.0) go before servers added at runtime: a reload keeps only slots.
+configuration (in maintenance, at 0.0.0.0) go before servers added at runtime. Over a reload the state file brings
+back the address of a slot that is declared by a name (SLOT); to one declared by an address it brings back only port
+and state, and haproxy 2.6 then takes 0.0.0.0, itself, for a server that is well.
 """
 
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import zlib
 from collections.abc import Mapping
 
@@ -17,7 +17,6 @@ import msgspec
 
 from quarterdeck_adapters.proxy.base import (
     POLL_S,
-    Health,
     Server,
     Settings,
     State,
@@ -26,32 +25,13 @@ from quarterdeck_adapters.proxy.base import (
     joined,
     parsed_address,
 )
+from quarterdeck_adapters.proxy.haproxy_state import FREE, OURS, SLOT, Row, in_progress, read_rows, read_stat, told
 from quarterdeck_adapters.proxy.runtime_api import RuntimeSocket
-from quarterdeck_lifecycle.errors import Conflict, Malformed, NotFound, Unsupported
+from quarterdeck_lifecycle.errors import Conflict, NotFound, Unsupported
 
 CHECKS = "check inter 2s fastinter 500ms downinter 500ms rise 2 fall 3"
 """A server added at runtime takes nothing from `default-server`; how it is asked comes from the backend."""
-OURS = 1_500_000_000
-"""Ids from here on mark servers that were added at runtime by a release."""
 REMOVE_S = 10.0
-DYNAMIC = ("roundrobin", "leastconn", "first", "random")
-MAINT, DRAIN = 0x01 | 0x02 | 0x20, 0x08 | 0x10
-CONFIGURED = 0x02
-PASSED = ("3", "4")
-FREE = ("0.0.0.0", "::", "-")  # noqa: S104
-
-
-class _Row(msgspec.Struct, frozen=True):
-    """A server's line of `show servers state`, with what the release decides by."""
-
-    server: Server
-    id: int
-    ours: bool
-    free: bool
-    checked: bool
-    tls: bool
-    resolved: bool
-    admin: int
 
 
 class Haproxy:
@@ -66,7 +46,7 @@ class Haproxy:
         """The backend's servers by name, with the sessions that are open or queued on them."""
         rows, counts = await self._rows(), await self._stat()
         return {
-            name: msgspec.structs.replace(row.server, sessions=_open(counts.get(name, {})))
+            name: msgspec.structs.replace(row.server, sessions=in_progress(counts.get(name, {})))
             for name, row in rows.items()
         }
 
@@ -124,7 +104,7 @@ class Haproxy:
         if server not in (counts := await self._stat()):
             row = await self._known(server)
             name = row.server.name if row else server
-        return _open(counts.get(name, {}))
+        return in_progress(counts.get(name, {}))
 
     async def remove(self, server: str) -> None:
         """Delete a server that was added at runtime; empty a slot, or a server of the configuration, and keep it in
@@ -160,33 +140,12 @@ class Haproxy:
 
     async def warnings(self) -> tuple[str, ...]:
         """What a reload forgets, what is not checked, what the socket may not."""
-        rows, stat = await self._rows(), await self._stat()
         level = (await self._socket.read("show cli level")).strip()
-        said = [f"the haproxy socket has the level {level}: a release needs `level admin`"] if level != "admin" else []
-        if any(row.free for row in rows.values()):
-            said.append(
-                f"haproxy keeps the addresses of {self.backend}'s slots over a reload only with server-state-file and "
-                "load-server-state-from-file, written before each reload"
-            )
-            if any(row.free and not row.checked for row in rows.values()):
-                said.append(f"free slots of {self.backend} have no `check`: haproxy will not see a server fail there")
-        else:
-            algorithm = stat.get("BACKEND", {}).get("algo", "")
-            said.append(
-                f"haproxy forgets servers added to {self.backend} when it reloads, also with server-state-file: "
-                "declare slots in its configuration, server-template NAME 4 0.0.0.0:0 check disabled"
-            )
-            if algorithm and algorithm.partition("(")[0] not in DYNAMIC:
-                said.append(f"{self.backend} balances by {algorithm}, which takes no servers at runtime")
-            if any(row.tls for row in rows.values()):
-                said.append(f"the servers of {self.backend} use TLS, one added at runtime would not: declare slots")
-        if any(stat.get(name, {}).get("cookie") for name in rows):
-            said.append(f"cookies bind clients to servers of {self.backend}: they stay on a draining one until it goes")
-        return tuple(said)
+        return told(self.backend, list((await self._rows()).values()), await self._stat(), level)
 
-    async def _take(self, rows: Mapping[str, _Row], server: str, ip: str, port: int) -> str:
+    async def _take(self, rows: Mapping[str, Row], server: str, ip: str, port: int) -> str:
         """The name of the slot or new server that has the address now."""
-        slot = next((row for row in rows.values() if row.free), None)
+        slot = min((row for row in rows.values() if row.free), key=lambda row: not row.lasting, default=None)
         if slot is not None:
             await self._socket.write(f"set server {self._path(slot)} addr {ip} port {port}")
             return slot.server.name
@@ -199,7 +158,7 @@ class Haproxy:
             raise Unsupported(
                 f"{self.backend}/{server} was not added", source=self.source,
                 why="the backend's servers use TLS, one added at runtime would not",
-                mend="declare slots: server-template NAME 4 0.0.0.0:0 check disabled ssl ...",
+                mend=f"declare slots: {SLOT} ssl ...",
             )  # fmt: skip
         taken = {row.id for row in rows.values()}
         number = OURS + zlib.crc32(server.encode()) % 100_000_000
@@ -209,7 +168,7 @@ class Haproxy:
         await self._socket.write(f"add server {self.backend}/{server} {at} {CHECKS} id {number}")
         return server
 
-    async def _arrive(self, row: _Row, state: State) -> None:
+    async def _arrive(self, row: Row, state: State) -> None:
         """Out of maintenance, down until its checks pass: haproxy would believe it well until the first one."""
         path = self._path(row)
         if row.checked:
@@ -228,10 +187,10 @@ class Haproxy:
                 mend="the server may track another one, or its name may not resolve",
             )  # fmt: skip
 
-    def _path(self, row: _Row) -> str:
+    def _path(self, row: Row) -> str:
         return f"{self.backend}/{checked_name(self.source, row.server.name)}"
 
-    async def _row(self, server: str) -> _Row:
+    async def _row(self, server: str) -> Row:
         row = await self._known(server)
         if row is None:
             raise NotFound(
@@ -239,57 +198,16 @@ class Haproxy:
             )
         return row
 
-    async def _known(self, server: str) -> _Row | None:
+    async def _known(self, server: str) -> Row | None:
         rows = await self._rows()
         found = chosen({name: row.server for name, row in rows.items()}, server)
         return rows[found.name] if found else None
 
-    async def _rows(self) -> dict[str, _Row]:
+    async def _rows(self) -> dict[str, Row]:
         answer = await self._socket.read(f"show servers state {self.backend}")
         if "find backend" in answer:
             raise NotFound(f"no backend {self.backend}", source=self.source, why=answer)
-        lines = answer.splitlines()
-        if len(lines) < 2 or lines[0].strip() != "1" or not lines[1].startswith("# be_id"):
-            raise Malformed("show servers state", source=self.source, why=f"haproxy said: {answer[:200]}")
-        names = lines[1][2:].split()
-        try:
-            rows = [_read(dict(zip(names, line.split(), strict=True))) for line in lines[2:] if line.strip()]
-        except (KeyError, ValueError) as error:
-            raise Malformed("show servers state", source=self.source, why=f"a line cannot be read: {error}") from error
-        return {row.server.name: row for row in rows}
+        return {row.server.name: row for row in read_rows(answer, self.source)}
 
     async def _stat(self) -> dict[str, dict[str, str]]:
-        """The counters of the backend by server, the backend's own as BACKEND."""
-        answer = await self._socket.read(f"show stat {self.backend} 6 -1")
-        if not answer.startswith("# pxname,"):
-            raise Malformed("show stat", source=self.source, why=f"haproxy said: {answer[:200]}")
-        return {row["svname"]: row for row in csv.DictReader(io.StringIO(answer[2:])) if row["pxname"] == self.backend}
-
-
-def _read(line: Mapping[str, str]) -> _Row:
-    admin, check = int(line["srv_admin_state"]), int(line["srv_check_state"])
-    address, port, number = line["srv_addr"], line["srv_port"], int(line["srv_id"])
-    state: State = "maint" if admin & MAINT else "drain" if admin & DRAIN else "ready"
-    resolved = line.get("srv_fqdn", "-") != "-"
-    checked = bool(check & CONFIGURED)
-    return _Row(
-        server=Server(
-            name=line["srv_name"], address=f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
-            state=state, health=_health(line, checked),
-        ),
-        id=number, ours=number >= OURS and line.get("srv_f_forced_id") == "1",
-        free=state == "maint" and address in FREE and not resolved, checked=checked,
-        tls=line.get("srv_use_ssl") == "1", resolved=resolved, admin=admin,
-    )  # fmt: skip
-
-
-def _health(line: Mapping[str, str], checked: bool) -> Health:
-    if not checked:
-        return "none"
-    if line["srv_op_state"] != "0":
-        return "up" if line["srv_check_result"] in PASSED else "starting"
-    return "down" if line["srv_check_result"] == "2" else "starting"
-
-
-def _open(counts: Mapping[str, str]) -> int:
-    return sum(int(counts.get(name) or 0) for name in ("scur", "qcur"))
+        return read_stat(await self._socket.read(f"show stat {self.backend} 6 -1"), self.backend, self.source)

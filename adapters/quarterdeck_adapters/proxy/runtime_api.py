@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from urllib.parse import unquote, urlsplit
 
 from quarterdeck_lifecycle.errors import (
@@ -92,6 +93,8 @@ class RuntimeSocket:
                     raise Malformed(what, source=self.source, why=f"the answer is larger than {MAX_ANSWER >> 20} MiB")
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
         return answer.decode("utf-8", "replace").strip("\n\r ")
 
 
@@ -114,7 +117,7 @@ def failed(answer: str, what: str, source: str) -> QuarterdeckError | None:
     if "dynamic load balancing" in low:
         return Unsupported(
             what, source=source, why=said,
-            mend="`balance roundrobin` or `leastconn`, or free slots: server-template NAME 4 0.0.0.0:0 check disabled",
+            mend="`balance roundrobin` or `leastconn`, or free slots (server-template)",
         )  # fmt: skip
     if low.startswith("unknown command"):
         return Unsupported(
