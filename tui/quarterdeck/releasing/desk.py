@@ -271,6 +271,7 @@ class Desk:
 
     async def ask(self, op: str, ask: Ask, why: str = "") -> None:
         """Ask a running operation to abort, keep, extend or put back. Raises Refused when nobody is there to hear."""
+        self._writing(ask)
         row = await self.store.operation(op)
         if row.state != "ended" and not self.folder(row.op).alive():
             raise Refused(f"the runner of {row.op} is dead", mend=f"quarterdeck recover {row.op}")
@@ -278,6 +279,7 @@ class Desk:
 
     async def approve(self, op: str, why: str = "") -> None:
         """Say yes to another user's plan, for 30 minutes. Raises Refused for one's own."""
+        self._writing("the approval")
         row = await self.store.operation(op)
         await self.store.approve(row, row.decoded().digest(), self.boot.actor, why)
         ref = str(service_ref(row.service, row.environment))
@@ -288,6 +290,7 @@ class Desk:
 
         Answers (op, result, message) of those that were settled now. Done again it changes nothing.
         """
+        self._writing("the recovery")
         rows = [await self.store.operation(op)] if op else await self.store.unended()
         settled = []
         for row in rows:
@@ -319,6 +322,7 @@ class Desk:
 
     async def freeze(self, service: str, environment: str, reason: str, until: float | None = None) -> Freeze:
         """Forbid releases of a service, until then (epoch seconds). Raises NotFound, ValueError without a reason."""
+        self._writing("the freeze")
         self._known(service, environment)
         made = await self.store.freeze(service, environment, self.boot.actor, reason, until)
         await self._write("release.freeze", str(service_ref(service, environment)), "note", reason, "", str(made))
@@ -326,12 +330,17 @@ class Desk:
 
     async def unfreeze(self, service: str, environment: str) -> None:
         """Take one's own freeze away. Raises NotFound, and Refused for another's."""
+        self._writing("it")
         await self.store.unfreeze(service, environment, self.boot.actor)
         await self._write("release.unfreeze", str(service_ref(service, environment)), "note", "", "", "unfrozen")
 
     async def freezes(self) -> list[Freeze]:
         """Every freeze that holds now; those that the config says are not among them."""
         return await self.store.freezes()
+
+    def _writing(self, what: str) -> None:
+        if self.boot.policy.read_only:
+            raise Refused(f"{what} was refused", why="it was started with --read-only")
 
     async def refuse(self, kind: str, service: str, environment: str, why: str) -> None:
         """Write down that a release was refused. A state that cannot be written is not in the way of a refusal."""
