@@ -21,8 +21,9 @@ from quarterdeck_lifecycle.kinds import PullRequest, Repository
 from quarterdeck_lifecycle.ledger import Entry, Ledger, Phase, op_id
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.policy import Access, Confirm, Place, Policy
-from quarterdeck_lifecycle.ports import Action, Acts, Outcome, Preview
+from quarterdeck_lifecycle.ports import Action, Acts, Adopts, Outcome, Preview
 from quarterdeck_lifecycle.records import Record, Ref
+from quarterdeck_lifecycle.release.model import SERVICES
 from quarterdeck_lifecycle.state import StateError
 from quarterdeck_lifecycle.verbs import Registry, Verb
 
@@ -105,10 +106,16 @@ class Operator:
         return next((access for access in found if not access.open), found[0])
 
     def delegate(self, verb: Verb, ref: Ref, args: Mapping[str, str]) -> tuple[Verb, Ref, dict[str, str]]:
-        """A verb that another system carries out: a pull request is checked out by the working copy here.
+        """A verb that another system carries out: a pull request is checked out by the working copy here, a release
+        on a container or an image is one of its service.
 
-        Any other verb is answered as it is. Raises Unsupported when nobody here can.
+        Any other verb is answered as it is. Raises Unsupported when nobody here can, Refused when it is ambiguous.
         """
+        if verb.id.startswith("service.") and ref.kind != "service":
+            carrier = self.hub.sources.get(SERVICES)
+            if not isinstance(carrier, Adopts):
+                raise Unsupported("no service is configured here", mend="add it under services: in quarterdeck.yaml")
+            return verb, carrier.adopt(verb.title, self.hub.find(ref), args), dict(args)
         if verb.id != "pull_request.checkout":
             return verb, ref, dict(args)
         pull = self.hub.find(ref)

@@ -268,3 +268,11 @@ class Acts(Protocol):
     """A source with mutations. Which of them this instance may do now is for `probe()` and `permitted()` to say."""
 
     actions: Mapping[str, Action]
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """A source that carries verbs out for rows of other sources."""
+
+    def adopt(self, verb: str, record: Record | None, args: Mapping[str, str]) -> Ref:
+        """The row of its own that a verb (by its title) is meant for. Raises NotFound, Refused, Unsupported."""

@@ -93,13 +93,13 @@ def test_all_of_it_is_live_without_a_config_and_what_others_do_appears_by_itself
         terminal.wait_for(re.compile(live))
     terminal.wait_for("add a file")
     terminal.wait_for(re.compile(r"fraud\s+v1\s+@champion"))
-    terminal.send_keys("3", "]", "]")
+    terminal.send_keys("3", "]", "]", "]")
     terminal.wait_for("team/fraud-api:v1")
-    terminal.send_keys("[", "[")
+    terminal.send_keys("[", "[", "[")
 
     status = json_status(machine, isolated_home)
     assert {source["system"] for pane in status.values() for source in pane["sources"]} == {
-        "git", "docker", "registry", "mlflow", "prometheus", "host",
+        "git", "docker", "registry", "mlflow", "prometheus", "host", "quarterdeck",
     }  # fmt: skip
     assert {name: pane["state"] for name, pane in status.items()} == {
         "repositories": "FRESH", "pipelines": "NONE", "containers": "FRESH", "models": "FRESH", "metrics": "FRESH",
@@ -128,7 +128,7 @@ def test_all_of_it_is_live_without_a_config_and_what_others_do_appears_by_itself
         raise AssertionError(f"{error}: {wanted}\n{text}\n{terminal.capture()}") from None
     assert {row["by"] for row in seen} == {"outside"}
 
-    terminal.send_keys("]", "]")
+    terminal.send_keys("]", "]", "]")
     terminal.wait_for("team/fraud-api:v2")
     terminal.send_keys("c")
     screen = terminal.wait_for(lambda screen: all(word in screen for word in (*wanted.values(), "champion")))

@@ -252,10 +252,12 @@ async def test_tabs_zoom_marks_and_the_way_back() -> None:
     image = Image(ref=Ref("img", "image", "i1"), name="team/api:v41")
     async with deck([world(), Scripted("img", [image], kind="image")], size=(120, 40)) as d:
         await d.press("]")
+        assert d.app.deck.pane.view.kind == "service"
+        await d.press("]")
         await d.shows("team/api:v41")
         assert d.app.deck.pane.view.kind == "image"
         assert d.app.deck.pane.ref == image.ref
-        await d.press("[")
+        await d.press("[", "[")
         assert d.app.deck.pane.view.kind == "container"
         await d.press("[", "]")
         assert d.app.deck.pane.view.kind == "container"

@@ -7,8 +7,9 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,8 +35,13 @@ from quarterdeck_lifecycle.operate import Operator
 from quarterdeck_lifecycle.policy import Place, Policy
 from quarterdeck_lifecycle.ports import QueriesSeries
 from quarterdeck_lifecycle.records import Record, Ref
+from quarterdeck_lifecycle.release.model import SERVICES
+from quarterdeck_lifecycle.release.ports import Deploys
 from quarterdeck_lifecycle.state import StateDB, StateError, state_folder
 from quarterdeck_lifecycle.verbs import Registry, Verb, VerbKind, built_in
+
+if TYPE_CHECKING:
+    from quarterdeck.releasing.desk import Desk
 
 T = TypeVar("T")
 SYSTEMS = {
@@ -268,6 +274,22 @@ class Boot:
                 self.failed.pop(config.name, None)
             except QuarterdeckError as error:
                 self.failed[config.name] = error
+        self._take_services()
+
+    def _take_services(self) -> None:
+        """Join the services to the hub, where some are configured or could be offered."""
+        offers = any(isinstance(source, Deploys) for source in self.hub.sources.values())
+        if SERVICES not in self.hub.sources and (self.loaded.config.services or offers):
+            from quarterdeck.releasing.servicesource import ServiceSource
+
+            self.hub.add(ServiceSource(self, self.desk))
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The desk of releases; what it needs is imported when it is asked for first."""
+        from quarterdeck.releasing.desk import Desk
+
+        return Desk(self)
 
     async def reload(self) -> Loaded:
         """Read the config again and exchange what differs. One with errors is not used: the old one stays."""

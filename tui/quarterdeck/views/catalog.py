@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from quarterdeck.views import containers, metrics, models, pipelines, repositories
+from quarterdeck.views import containers, metrics, models, pipelines, releases, repositories
 from quarterdeck.views.model import View
 
 TABS: dict[str, tuple[View, ...]] = {
     "repositories": repositories.VIEWS,
     "pipelines": pipelines.VIEWS,
-    "containers": containers.VIEWS,
+    "containers": (containers.VIEWS[0], releases.SERVICES, *containers.VIEWS[1:]),
     "models": models.VIEWS,
     "metrics": metrics.VIEWS,
 }

@@ -12,16 +12,16 @@ from quarterdeck_lifecycle.records import Status
 
 SERVICE_COLUMNS = (
     Column("status", "", 1),
-    Column("environment", "CTX", 8, flex=1, min_width=4),
-    Column("name", "SERVICE", 14, flex=2, min_width=8),
+    Column("environment", "CTX", 8, flex=1, min_width=7),
+    Column("name", "SERVICE", 16, flex=2, min_width=10),
     Column("state", "STATE", 12, flex=1, min_width=9),
-    Column("running", "RUNNING", 16, flex=1, min_width=8),
-    Column("ready", "GOES BACK TO", 22, flex=3, min_width=14),
+    Column("running", "RUNNING", 16, flex=1, min_width=12),
+    Column("ready", "GOES BACK TO", 22, flex=3, min_width=20),
     Column("when", "SINCE", 5, "right", priority=1),
-    Column("by", "BY", 10, flex=1, min_width=4, priority=2),
-    Column("model", "MODEL", 16, flex=1, min_width=6, priority=4),
-    Column("targets", "TARGETS", 24, flex=2, min_width=8, priority=5),
-    Column("note", "NOTE", 24, flex=3, min_width=10, priority=3),
+    Column("by", "BY", 10, flex=1, min_width=5, priority=2),
+    Column("note", "NOTE", 24, flex=3, min_width=12, priority=3),
+    Column("model", "MODEL", 16, flex=1, min_width=10, priority=4),
+    Column("targets", "TARGETS", 24, flex=2, min_width=12, priority=5),
 )
 
 OPERATION_COLUMNS = (
@@ -67,9 +67,9 @@ def service_row(service: Service, look: Look) -> Row:
             Cell(service.readiness or "-", ready),
             Cell(age(service.since, look.now), "dim"),
             Cell(service.by or "-", "dim"),
+            Cell(one_line(service.note), "dim" if service.status in (Status.OK, Status.IDLE) else "warn"),
             Cell(service.model or "-", "dim"),
             Cell(" ".join(service.targets), "dim"),
-            Cell(one_line(service.note), "warn" if service.status is not Status.OK else "dim"),
         ),
     )
 
@@ -79,7 +79,8 @@ def service_line(services: Sequence[Service], look: Look) -> str:
     first = worst(services)
     if first is None:
         return "no service"
-    return " · ".join(part for part in (f"{first.service} {first.environment} {first.state}", counted(services)) if part)
+    words = f"{first.service} {first.environment} {first.state}"
+    return " · ".join(part for part in (words, counted(services)) if part)
 
 
 def what_words(operation: Operation) -> str:
