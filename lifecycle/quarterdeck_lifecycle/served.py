@@ -73,14 +73,23 @@ class Served(msgspec.Struct, frozen=True):
 def move_told(alias: str, tags: Mapping[str, str]) -> AliasMove | None:
     """The move that whoever made it wrote into the tags of the version that the alias is on now.
 
-    `quarterdeck.alias.ALIAS.at` is RFC 3339, `.from` the version before or `none`, `.by` the operator.
+    `quarterdeck.alias.ALIAS.at` is RFC 3339, `.from` the version before or `none`, `.by` the operator. Where `.left_at`
+    or `.removed_at` is later, it came back by other hands, who told nothing: None.
     """
-    try:
-        at = datetime.fromisoformat(tags.get(f"{MOVE_TAG}.{alias}.at", ""))
-    except ValueError:
+    at, *ended = (_time(tags.get(f"{MOVE_TAG}.{alias}.{name}", "")) for name in ("at", "left_at", "removed_at"))
+    if at is None or any(each is not None and each > at for each in ended):
         return None
     origin = plain_version(tags.get(f"{MOVE_TAG}.{alias}.from", "")).removeprefix("none")
-    return AliasMove(origin, at.replace(tzinfo=at.tzinfo or UTC).timestamp(), tags.get(f"{MOVE_TAG}.{alias}.by", ""))
+    return AliasMove(origin, at, tags.get(f"{MOVE_TAG}.{alias}.by", ""))
+
+
+def _time(told: str) -> float | None:
+    """RFC 3339 as epoch seconds; None for anything else."""
+    try:
+        at = datetime.fromisoformat(told)
+        return at.replace(tzinfo=at.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def plain_version(text: str) -> str:

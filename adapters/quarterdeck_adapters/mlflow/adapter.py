@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.mlflow import mapping
@@ -15,6 +16,10 @@ from quarterdeck_lifecycle.errors import Malformed, NotFound, QuarterdeckError, 
 from quarterdeck_lifecycle.ports import Action, Listing, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref
 
+if TYPE_CHECKING:
+    from quarterdeck_adapters.mlflow.release import AliasTarget
+    from quarterdeck_adapters.mlflow.release_past import PastMoves
+
 KINDS = ("model", "version", "training_run", "endpoint")
 REST_S = 30.0
 RUNNING_S = 5.0
@@ -25,6 +30,7 @@ class MlflowSource:
 
     system = "mlflow"
     kinds = KINDS
+    target_kinds: tuple[str, ...] = ("alias",)
 
     def __init__(self, config: SourceConfig, context: Context) -> None:
         self.name = config.name
@@ -53,6 +59,8 @@ class MlflowSource:
             self.registry, context.config, now=context.now, only_source=others <= 1, metrics=context.metrics
         )
         self._actions: Mapping[str, Action] | None = None
+        self.past_moves: PastMoves | None = None
+        """What decks recorded of the moves of aliases, where somebody keeps it."""
 
     async def probe(self) -> Probe:
         """Version, and what may be read. Raises QuarterdeckError."""
@@ -146,6 +154,14 @@ class MlflowSource:
 
             self._actions = actions(self)
         return self._actions
+
+    def target(self, kind: str, name: str, settings: Mapping[str, str]) -> AliasTarget:  # noqa: ARG002
+        """An alias as the target of a release, by `MODEL@ALIAS`. Raises Unsupported."""
+        from quarterdeck_adapters.mlflow.release import AliasTarget
+
+        if kind not in self.target_kinds:
+            raise Unsupported(f"no target of kind {kind} in MLflow", source=self.name, mend="use kind: alias")
+        return AliasTarget(self, name, self.past_moves)
 
     async def close(self) -> None:
         """Let go of every connection."""
