@@ -72,7 +72,11 @@ async def boot_for(row: Stored, plan: Plan, env: Mapping[str, str]) -> Boot:
 def targets_for(boot: Boot, row: Stored, plan: Plan) -> dict[str, Target]:
     """The targets of a plan's changes. Raises QuarterdeckError."""
     settings = read_context(row).settings if boot.actor.user == row.user else {}
-    return {change.target: target_at(boot, change.place, settings.get(change.target, {})) for change in plan.changes}
+    whose = {"service": plan.service, "environment": plan.environment}
+    return {
+        change.target: target_at(boot, change.place, {**settings.get(change.target, {}), **whose})
+        for change in plan.changes
+    }
 
 
 def hooks_known(boot: Boot, plan: Plan) -> bool:

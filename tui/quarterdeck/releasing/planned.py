@@ -60,7 +60,8 @@ async def alias_plan(
         boot.loaded.config, model, alias, op=op_id(), wanted=wanted, reason=reason, actor=boot.actor,
         environment=environment or boot.environment_of(at.source), kind=kind, to_revision=to_revision,
     )  # fmt: skip
-    return await _made(boot, msgspec.structs.replace(request, back=back), {at: {}})
+    whose = {"service": request.service, "environment": request.environment}
+    return await _made(boot, msgspec.structs.replace(request, back=back), {at: whose})
 
 
 async def _ready(boot: Boot, sources: set[str], models: bool) -> None:

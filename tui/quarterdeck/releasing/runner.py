@@ -106,12 +106,18 @@ async def _engine(boot: Boot, store: Store, journal: LedgerJournal, row: Stored,
     control = StoreControl(store, plan, row.user, lambda: boot.loaded.config)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, control.push, "abort", "SIGTERM")
+    hooks = HookRunner(cwd=_project(boot)) if hooks_known(boot, plan) else NoHooks(row.user)
     engine = Engine(
         plan, targets, journal=journal, control=control, clock=SystemClock(), prober=NetProber(),
-        measures=HubMeasures(boot.hub), hooks=HookRunner() if hooks_known(boot, plan) else NoHooks(row.user),
+        measures=HubMeasures(boot.hub), hooks=hooks,
         announcer=WebhookAnnouncer(boot.loaded.config.webhooks, boot.context().secret, redact),
     )  # fmt: skip
     return await (engine.recover() if recover else engine.run())
+
+
+def _project(boot: Boot) -> str:
+    """Where hooks run: the folder of the project's config."""
+    return str(boot.loaded.project.parent if boot.loaded.project is not None else boot.cwd)
 
 
 class NoHooks:

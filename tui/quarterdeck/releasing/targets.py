@@ -15,7 +15,7 @@ from quarterdeck_lifecycle.release.ports import Deploys, Target
 
 def settings_of(target: TargetConfig) -> dict[str, str]:
     """The target's own keys of the config, as texts: `stop_timeout` in seconds, `proxy` as JSON."""
-    settings = {}
+    settings: dict[str, str] = {}
     if target.stop_timeout is not None:
         settings["stop_timeout"] = f"{target.stop_timeout:g}"
     if target.proxy is not None:
@@ -26,17 +26,20 @@ def settings_of(target: TargetConfig) -> dict[str, str]:
 def places_of(boot: Boot, service: str, environment: str, *, with_model: bool = False) -> dict[Place, dict[str, str]]:
     """Every place of a service in an environment with its settings; with its model's alias where that is asked for.
 
+    The settings are those of `settings_of`, with the names of the service and the environment.
     Raises NotFound, Refused.
     """
     known = boot.loaded.config.services.get(service)
     placement = known.environments.get(environment) if known is not None else None
     if known is None or placement is None:
         raise NotFound(f"no service is called {service} in {environment}")
+    whose = {"service": service, "environment": environment}
     found = {
-        Place(kind=each.kind, source=each.source, name=each.name): settings_of(each) for each in placement.targets
+        Place(kind=each.kind, source=each.source, name=each.name): {**settings_of(each), **whose}
+        for each in placement.targets
     }
     if with_model and known.model and not any(place.kind == "alias" for place in found):
-        found = {alias_place(boot, known.model, environment): {}, **found}
+        found = {alias_place(boot, known.model, environment): whose, **found}
     return found
 
 
