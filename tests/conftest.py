@@ -24,10 +24,12 @@ from parts.prom import Alertmanager, Prometheus
 from parts.pty import Pty
 from parts.registry import Registry
 from parts.sshd import Sshd
+from parts.swarm import Swarm
 from parts.terminal import Terminal
 
 FIXTURE_NEEDS = {
     "engine": ENGINE_PACKAGES,
+    "swarm": ENGINE_PACKAGES,
     "mlflow": ("mlflow",),
     "prometheus": ("prometheus",),
     "alertmanager": ("prometheus-alertmanager",),
@@ -114,6 +116,12 @@ def fresh_engine(engine: Engine) -> Engine:
     engine.start()
     engine.clear()
     return engine
+
+
+@pytest.fixture(scope="session")
+def swarm() -> Iterator[Swarm]:
+    """A private engine that is a Swarm of one, shared by the tests of one worker; `clear_services` empties it."""
+    yield from _running(Swarm())  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,62 @@
+"""Waiting until Swarm has rolled a service, with what it says meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from quarterdeck_adapters.docker.release.swarm_state import HALTED, State
+from quarterdeck_lifecycle.errors import Conflict, Timeout
+from quarterdeck_lifecycle.release.ports import Say
+
+POLL_S = 0.3
+LOOP = 3
+"""Failed tasks for each wanted one, after Swarm says that it is done, that make a crash loop."""
+
+
+async def settle(read: Callable[[], Awaitable[State]], image: str, op: str, seconds: float, say: Say) -> State:
+    """Wait until every task runs `image` of operation `op`, seen twice in a row. Answers what was seen then.
+
+    Raises Conflict when Swarm paused, rolled back by itself, or somebody else changed the service, with what failed
+    tasks say; Timeout after `seconds`; and what `read` raises.
+    """
+    until, said, settled = time.monotonic() + seconds, "", frozenset[str]()
+    while True:
+        state = await read()
+        if (line := f"{state.status or 'waiting'}: {state.summary()}") != said:
+            said = line
+            await say(line)
+        if (state.image, state.op) != (image, op):
+            if not state.rolling:
+                raise _otherwise(state)
+        elif state.status in HALTED:
+            raise Conflict(f"Swarm stopped rolling {state.name}", why=_why(state), mend="see docker service ps")
+        elif state.whole:
+            tasks = frozenset(task.id for task in state.current)
+            if settled == tasks:
+                return state
+            settled = tasks
+        elif not state.rolling and state.failures >= LOOP * max(1, state.desired):
+            raise Conflict(f"the new tasks of {state.name} keep failing", why=_why(state), mend="see docker service ps")
+        if time.monotonic() > until:
+            raise Timeout(
+                f"{state.name} did not settle", why=f"{seconds:g} s have passed; {_why(state)}",
+                mend="see docker service ps for what its tasks wait for",
+            )  # fmt: skip
+        await asyncio.sleep(POLL_S)
+
+
+def _why(state: State) -> str:
+    return "; ".join(part for part in (state.said, state.summary(), *state.trouble[:3]) if part)
+
+
+def _otherwise(state: State) -> Conflict:
+    if state.status.startswith("rollback"):
+        failed = next((task for task in state.tasks if task.error), None)
+        why = f"{state.said or state.status}{f'; a task said: {failed.error}' if failed else ''}"
+        return Conflict(f"Swarm rolled {state.name} back by itself", why=why, mend="see docker service ps")
+    return Conflict(
+        f"{state.name} was changed by somebody else meanwhile",
+        why=f"it names {state.image} now, by operation {state.op or 'unknown'}", mend="look at it, then release again",
+    )  # fmt: skip
