@@ -27,11 +27,11 @@ def plain(text: str) -> str:
 
 
 def line(facts: Mapping[str, str]) -> str:
-    """`deploy of fraud-api in prod SUCCEEDED: sha256:.. -> sha256:.. by op1 on bastion (hotfix): message`."""
+    """`deploy of fraud-api in prod SUCCEEDED: sha256:.. → sha256:.. by op1 on bastion (hotfix): message`."""
     say = {name: plain(facts.get(name, "")) for name in FACTS}
     parts = [f"{say['kind'] or 'release'} of {say['service']} in {say['environment']} {say['result']}:"]
     if say["from"] or say["to"]:
-        parts.append(f"{say['from'] or '?'} -&gt; {say['to'] or '?'}")
+        parts.append(f"{say['from'] or '?'} → {say['to'] or '?'}")
     parts += [f"{word} {say[name]}" for word, name in (("by", "actor"), ("on", "host")) if say[name]]
     if say["reason"]:
         parts.append(f"({say['reason']})")

@@ -28,6 +28,7 @@ METADATA = tuple(
         ),
     )
 )
+UNICAST = ipaddress.IPv6Network("2000::/3")
 NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 """RFC 6052, RFC 8215: the last 32 bits are an IPv4 address (of the prefixes of 96 bits)."""
 
@@ -52,6 +53,13 @@ def faces(address: Address) -> Iterator[Address]:
         yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 
+def public(address: Address) -> bool:
+    """Whether it is of the internet at large: for IPv6 global unicast (RFC 4291, 2000::/3), or a carried IPv4."""
+    if isinstance(address, ipaddress.IPv6Address) and not any(address in network for network in (UNICAST, *NAT64)):
+        return False
+    return address.is_global
+
+
 def refusal(text: str, allowed: Sequence[Network] = ()) -> str:
     """Why nothing is sent to this address; empty when it may be.
 
@@ -71,7 +79,7 @@ def refusal(text: str, allowed: Sequence[Network] = ()) -> str:
             return f"{text} is link-local or a cloud's metadata, which is never reached"
         if bare.is_unspecified or bare.is_multicast or str(bare) == "255.255.255.255":
             return f"{text} is no single machine's address"
-        if not bare.is_global and not any(bare in network for network in allowed):
+        if not public(bare) and not any(bare in network for network in allowed):
             kind = "loopback" if bare.is_loopback else "private"
             return f"{text} is {kind}, and peers: of this webhook does not allow it"
     return ""

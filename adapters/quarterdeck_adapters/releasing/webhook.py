@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -77,6 +78,7 @@ class WebhookAnnouncer:
         *,
         resolve: Resolve = addresses,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = time.time,
         deadline: float = DEADLINE_S,
     ) -> None:
         self._webhooks = dict(webhooks)
@@ -84,11 +86,13 @@ class WebhookAnnouncer:
         self._redact = redact
         self._resolve = resolve
         self._sleep = sleep
+        self._now = now
         self._deadline = deadline
 
     async def tell(self, names: Sequence[str], facts: Mapping[str, str]) -> str:
-        """Send to each; answers in words what arrived. Never raises."""
-        content = body(facts, self._redact)
+        """Send to each; answers in words what arrived. Never raises. Without `ended_at` it is the time of telling."""
+        ended = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="seconds")
+        content = body({**facts, "ended_at": facts.get("ended_at") or ended}, self._redact)
         said = await asyncio.gather(*(self._one(name, content) for name in dict.fromkeys(names)))
         return "; ".join(said)
 
@@ -110,7 +114,10 @@ class WebhookAnnouncer:
         url = httpx.URL(webhook.url)
         if url.scheme != "https" or not url.host or url.userinfo:
             raise _Refused("its url is not https, has no host, or holds a password")
-        allowed = networks(webhook.peers)
+        try:
+            allowed = networks(webhook.peers)
+        except ValueError as error:
+            raise _Refused(f"peers: {error}") from error
         found = await self._resolve(url.host, port_of(url))
         for address in found:
             if said := refusal(address, allowed):
