@@ -95,13 +95,16 @@ def rollback(ctx: click.Context, /, service: str, revision: str, **flags: Any) -
 @click.argument("model")
 @click.argument("version")
 @click.option("--alias", required=True, metavar="NAME", help="which alias moves")
+@click.option("--service", default="", help="which service proves it, where several serve the alias")
 @releasing
 @click.pass_context
-def promote(ctx: click.Context, /, model: str, version: str, alias: str, **flags: Any) -> None:
+def promote(ctx: click.Context, /, model: str, version: str, alias: str, service: str, **flags: Any) -> None:
     """Move an alias of MODEL to VERSION, with the gate of the service that serves it."""
 
     def plan(desk: Desk, environment: str, given: Flags) -> Awaitable[Plan]:
-        return desk.plan_promote(model, version, alias, environment, reason=given.reason, back=given.back)
+        return desk.plan_promote(
+            model, version, alias, environment, reason=given.reason, back=given.back, service=service
+        )
 
     _run(ctx, "", plan, flags)
 
@@ -133,7 +136,8 @@ async def release(desk: Desk, service: str, planning: Planning, flags: Flags) ->
         await confirm(desk, plan, flags)
         await desk.start(plan)
     except (Refused, Conflict, Unsupported) as error:
-        await desk.refuse("release", service or "-", environment or "-", str(error))
+        if not flags.dry_run:
+            await desk.refuse("release", service or "-", environment or "-", str(error))
         if flags.as_json:
             print(json.dumps({"op": op, "result": "REFUSED", "message": redact(str(error))}), flush=True)
         return fail(str(error), EXIT["REFUSED"])

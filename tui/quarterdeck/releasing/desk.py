@@ -98,14 +98,15 @@ class Desk:
         )
 
     async def plan_promote(
-        self, model: str, version: str, alias: str, environment: str, *, reason: str = "", back: str = ""
-    ) -> Plan:
+        self, model: str, version: str, alias: str, environment: str, *, reason: str = "", back: str = "",
+        service: str = "",
+    ) -> Plan:  # fmt: skip
         """Decide a move of an alias to a version, with the service that serves it where one is configured.
 
-        `environment` may be empty where it is not in question. Raises as `plan` does.
+        `environment` and `service` may be empty where they are not in question. Raises as `plan` does.
         """
         return await planned.alias_plan(
-            self.boot, model, version, alias, environment, kind="promote", reason=reason, back=back
+            self.boot, model, version, alias, environment, kind="promote", reason=reason, back=back, service=service
         )
 
     async def plan_alias_back(

@@ -37,22 +37,14 @@ async def service_plan(
 
 async def alias_plan(
     boot: Boot, model: str, version: str, alias: str, environment: str, *, kind: Kind, reason: str, back: str = "",
-    to_revision: str = "",
+    to_revision: str = "", service: str = "",
 ) -> Plan:  # fmt: skip
-    """A move of an alias, with the service that serves it where exactly one is configured. Raises QuarterdeckError."""
+    """A move of an alias, with the service that serves it where one is configured. Raises QuarterdeckError."""
     name = f"{model}@{alias}"
     wanted = f"model:{model}/{version}" if version else ""
-    serving = [
-        (service, place) for service, known in boot.loaded.config.services.items() if known.model == name
-        for place in known.environments if not environment or place == environment
-    ]  # fmt: skip
-    if len(serving) > 1:
-        places = ", ".join(f"{service} in {place}" for service, place in serving)
-        raise NotFound(f"{name} is served by several", why=places, mend="name one with --env")
-    if serving:
-        service, place = serving[0]
+    if serves := serving(boot, name, environment, service):
         return await service_plan(
-            boot, service, place, wanted, kind=kind, to_revision=to_revision, back=back, reason=reason
+            boot, *serves, wanted, kind=kind, to_revision=to_revision, back=back, reason=reason
         )
     await _ready(boot, set(), True)
     at = alias_place(boot, name, environment)
@@ -62,6 +54,26 @@ async def alias_plan(
     )  # fmt: skip
     whose = {"service": request.service, "environment": request.environment}
     return await _made(boot, msgspec.structs.replace(request, back=back), {at: whose})
+
+
+def serving(boot: Boot, name: str, environment: str, service: str) -> tuple[str, str] | None:
+    """The service and environment that serve the alias `MODEL@ALIAS`, None when none is configured.
+
+    Among several the one that says which version it serves goes before those that only name the model. Raises Refused
+    when several are left, NotFound for a `service` that does not serve it.
+    """
+    found = [
+        (each, place) for each, known in boot.loaded.config.services.items() if known.model == name
+        for place in known.environments if place == (environment or place) and each == (service or each)
+    ]  # fmt: skip
+    if service and not found:
+        raise NotFound(f"{service} does not serve {name}{f' in {environment}' if environment else ''}")
+    telling = [each for each in found if boot.loaded.config.services[each[0]].served is not None]
+    left = telling if len(found) > 1 and telling else found
+    if len(left) > 1:
+        places = ", ".join(f"{each} in {place}" for each, place in left)
+        raise Refused(f"{name} is served by several", why=places, mend="name one with --env, and --service")
+    return left[0] if left else None
 
 
 async def _ready(boot: Boot, sources: set[str], models: bool) -> None:
