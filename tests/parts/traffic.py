@@ -106,11 +106,11 @@ class Traffic:
     async def passed(self, count: int = 20) -> None:
         """Wait until `count` more requests were answered well. Raises TimeoutError."""
         goal = len(self._ok_at) + count
-        await self._until(lambda: len(self._ok_at) >= goal, f"{count} more answers")
+        await self.until(lambda: len(self._ok_at) >= goal, f"{count} more answers")
 
     async def saw(self, version: str) -> None:
         """Wait until an answer has this first line. Raises TimeoutError."""
-        await self._until(lambda: version in self.versions, f"an answer of {version}")
+        await self.until(lambda: version in self.versions, f"an answer of {version}")
 
     async def only(self, version: str, count: int = 20) -> None:
         """Wait until `count` answers in a row had this first line. Raises TimeoutError."""
@@ -121,7 +121,7 @@ class Traffic:
         async with asyncio.timeout(DEADLINE):
             while True:
                 before, goal = others(), self.versions.get(version, 0) + count
-                await self._until(lambda: self.versions.get(version, 0) >= goal, f"{count} answers of {version}")  # noqa: B023
+                await self.until(lambda: self.versions.get(version, 0) >= goal, f"{count} answers of {version}")  # noqa: B023
                 if others() == before:
                     return
 
@@ -143,7 +143,8 @@ class Traffic:
             end - self._started,
         )  # fmt: skip
 
-    async def _until(self, true: Callable[[], bool], what: str) -> None:
+    async def until(self, true: Callable[[], bool], what: str) -> None:
+        """Wait until it is so. Raises TimeoutError with `what` and the report."""
         try:
             async with asyncio.timeout(DEADLINE):
                 while True:
@@ -197,6 +198,7 @@ class _Link:
         self._at, self._host, self._limit = (parts.hostname or "", parts.port or 80), parts.netloc, limit
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._http = h11.Connection(h11.CLIENT)
+        self._heard = self._over = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -214,22 +216,22 @@ class _Link:
 
     async def get(self, path: str) -> tuple[int, bytes]:
         """Status and whole body. Raises _Broken."""
-        began = [False]
+        self._heard = self._over = False
         try:
             async with asyncio.timeout(self._limit):
-                return await self._get(path, began)
+                return await self._get(path)
         except TimeoutError:
             raise _Broken("timeout") from None
         except ConnectionRefusedError:
             raise _Broken("refused") from None
         except (ConnectionResetError, BrokenPipeError):
-            raise _Broken("cut" if began[0] else "reset") from None
+            raise _Broken("cut" if self._heard else "reset") from None
         except OSError as error:
             raise _Broken(str(error.strerror or error)) from None
         except h11.RemoteProtocolError:
-            raise _Broken("cut" if began[0] else "garbled") from None
+            raise _Broken("cut" if self._over else "garbled") from None
 
-    async def _get(self, path: str, began: list[bool]) -> tuple[int, bytes]:
+    async def _get(self, path: str) -> tuple[int, bytes]:
         if self._streams is None:
             self._streams, self._http = await asyncio.open_connection(*self._at), h11.Connection(h11.CLIENT)
         reader, writer = self._streams
@@ -241,9 +243,9 @@ class _Link:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
                 data = await reader.read(65_536)
-                if not data and not began[0]:
+                if not data and not self._heard:
                     raise _Broken("closed")
-                began[0] = True
+                self._heard, self._over = True, not data
                 self._http.receive_data(data)
             elif isinstance(event, h11.Response):
                 status = event.status_code
