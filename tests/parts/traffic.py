@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import json
 import signal
@@ -20,8 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-import h11
-
+from parts.httplink import Broken, Link
 from parts.needs import ROOT
 from parts.process import Part, Process, clean_env
 
@@ -127,7 +125,7 @@ class Traffic:
 
     async def one(self, path: str) -> str:
         """One request, counted with the others. Answers the first line, raises ConnectionError with the reason."""
-        async with _Link(self.url, self.limit) as link:
+        async with Link(self.url, self.limit) as link:
             came = await self._ask(link, path, gap=False)
             if isinstance(came, Failure):
                 raise ConnectionError(came.reason)
@@ -155,20 +153,20 @@ class Traffic:
             raise TimeoutError(f"waited {DEADLINE:g} s for {what}: {self.report()}") from None
 
     async def _client(self, path: str) -> None:
-        async with _Link(self.url, self.limit) as link:
+        async with Link(self.url, self.limit) as link:
             while not self._stopping:
                 await self._ask(link, path, gap=path != self.slow)
                 if not self.keep_alive:
                     await link.close()
                 await asyncio.sleep(self.pause)
 
-    async def _ask(self, link: _Link, path: str, *, gap: bool) -> str | Failure:
+    async def _ask(self, link: Link, path: str, *, gap: bool) -> str | Failure:
         self.sent += 1
         began = time.monotonic()
         try:
             status, body = await link.get(path)
             reason = "" if status == 200 else str(status)
-        except _Broken as error:
+        except Broken as error:
             reason, body = error.reason, b""
         if reason:
             await link.close()
@@ -183,80 +181,6 @@ class Traffic:
         self.versions[version] = self.versions.get(version, 0) + 1
         self.last = version
         return version
-
-
-class _Broken(Exception):
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-
-class _Link:
-    """One client's connection, opened when it is needed."""
-
-    def __init__(self, url: str, limit: float) -> None:
-        parts = urlsplit(url)
-        self._at, self._host, self._limit = (parts.hostname or "", parts.port or 80), parts.netloc, limit
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._http = h11.Connection(h11.CLIENT)
-        self._heard = self._over = False
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Close it; the next request opens another."""
-        streams, self._streams = self._streams, None
-        if streams is not None:
-            streams[1].close()
-            with contextlib.suppress(OSError):
-                await streams[1].wait_closed()
-
-    async def get(self, path: str) -> tuple[int, bytes]:
-        """Status and whole body. Raises _Broken."""
-        self._heard = self._over = False
-        try:
-            async with asyncio.timeout(self._limit):
-                return await self._get(path)
-        except TimeoutError:
-            raise _Broken("timeout") from None
-        except ConnectionRefusedError:
-            raise _Broken("refused") from None
-        except (ConnectionResetError, BrokenPipeError):
-            raise _Broken("cut" if self._heard else "reset") from None
-        except OSError as error:
-            raise _Broken(str(error.strerror or error)) from None
-        except h11.RemoteProtocolError:
-            raise _Broken("cut" if self._over else "garbled") from None
-
-    async def _get(self, path: str) -> tuple[int, bytes]:
-        if self._streams is None:
-            self._streams, self._http = await asyncio.open_connection(*self._at), h11.Connection(h11.CLIENT)
-        reader, writer = self._streams
-        request = h11.Request(method="GET", target=path, headers=[("Host", self._host), ("User-Agent", "traffic")])
-        writer.write((self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b""))
-        await writer.drain()
-        status, body = 0, bytearray()
-        while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA:
-                data = await reader.read(65_536)
-                if not data and not self._heard:
-                    raise _Broken("closed")
-                self._heard, self._over = True, not data
-                self._http.receive_data(data)
-            elif isinstance(event, h11.Response):
-                status = event.status_code
-            elif isinstance(event, h11.Data):
-                body += event.data
-            elif isinstance(event, h11.EndOfMessage):
-                if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
-                    self._http.start_next_cycle()
-                else:
-                    await self.close()
-                return status, bytes(body)
 
 
 class TrafficProcess(Part):
@@ -291,7 +215,7 @@ async def _serve(settings: dict[str, Any], answers: Path, ready: Path) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with Traffic(**settings) as traffic:
-        await traffic._until(lambda: bool(traffic._ok_at or traffic.failed), "a first request")
+        await traffic.until(lambda: bool(traffic.versions or traffic.failed), "a first request")
         ready.touch()
         await stop.wait()
     answers.write_text(json.dumps(asdict(traffic.report())))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from parts.process import free_port, wait_until
+from parts.process import free_port
 from parts.traffic import Traffic, TrafficProcess
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -195,7 +195,7 @@ async def test_it_runs_in_a_process_of_its_own(tmp_path: Path) -> None:
         probe = TrafficProcess(url, tmp_path, concurrency=2)
         probe.process.start()
         try:
-            await asyncio.to_thread(wait_until, (tmp_path / "traffic.ready").exists, "its first request")
+            await asyncio.to_thread(probe.process.wait_ready, (tmp_path / "traffic.ready").exists, "its first request")
         finally:
             await asyncio.to_thread(probe.stop)
     report = probe.report()
