@@ -16,6 +16,7 @@ from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Unsupported
 from quarterdeck_lifecycle.kinds import Stats
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Probe, Section, Session
 from quarterdeck_lifecycle.records import Record, Ref, Status
+from quarterdeck_lifecycle.release.ports import Target
 
 REST_S = {"container": 10.0, "image": 30.0, "volume": 60.0, "network": 60.0}
 BUSY_S = 2.0
@@ -27,6 +28,7 @@ class DockerSource:
     system = "docker"
     kinds = KINDS
     watched_kinds = KINDS
+    target_kinds = ("container", "swarm")
 
     def __init__(self, config: SourceConfig, context: Context) -> None:
         self.name = config.name
@@ -160,6 +162,18 @@ class DockerSource:
 
             self._actions = actions(self)
         return self._actions
+
+    def target(self, kind: str, name: str, settings: Mapping[str, str]) -> Target:
+        """A container or a Swarm service as the target of a release. Raises Unsupported."""
+        if kind == "container":
+            from quarterdeck_adapters.docker.release.container import ContainerTarget
+
+            return ContainerTarget(self, name, settings)
+        if kind == "swarm":
+            from quarterdeck_adapters.docker.release.swarm import SwarmTarget
+
+            return SwarmTarget(self, name, settings)
+        raise Unsupported(f"no target of the kind {kind} in a Docker engine", source=self.name)
 
     async def close(self) -> None:
         """Let go of every connection and thread."""

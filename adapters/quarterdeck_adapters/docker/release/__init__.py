@@ -1,0 +1,1 @@
+"""Targets of releases on a Docker engine: one container, or one Swarm service."""
