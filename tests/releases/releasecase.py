@@ -92,10 +92,11 @@ class Case:
 
     def make_plan(self, op: str, process: Process, actor: str = "ana", host: str = "bastion-1") -> Plan:
         """What a preview would show now."""
+        models = self.way == "alias"
         request = Request(
             kind=self.kind, op=op, service="app", environment="prod", wanted=identity(self.way, NEW).digest, reason="",
-            actor=actor, origin="", host=host, at="2026-01-01T00:00:00Z", image="" if self.way == "alias" else "team/app",
-            model="fraud@champion" if self.way == "alias" else "", gate=GATE, pace=PACE,
+            actor=actor, origin="", host=host, at="2026-01-01T00:00:00Z", image="" if models else "team/app",
+            model="fraud@champion" if models else "", gate=GATE, pace=PACE,
             probe=ProbeRule(http="http://app.example/healthz", interval_s=0.5),
         )  # fmt: skip
         request = replace(request, **self.options)
@@ -150,6 +151,12 @@ class Case:
         for source in self.sources:
             told |= set(self.world.served(source)) or {"-"}
         return told
+
+    @property
+    def settled(self) -> bool:
+        """Whether the ledger says that everything was given back."""
+        ends = {self.plan.steps[-1].id, self.plan.back_steps[-1].id}
+        return any(row.step in ends and row.result.startswith("DONE") for row in self.book.rows)
 
     def must_have_settled(self, ended: Ended | None, what: str) -> None:
         """Exactly one version serves, healthy, the right one for the result, and nothing is left behind."""

@@ -97,7 +97,7 @@ def test_killed_and_found_by_another_host(way: Way, kind: str, places: int) -> N
 
 
 @shaped
-@pytest.mark.parametrize(("seconds", "silent"), [(0.1, False), (2.0, True), (2.0, False), (45.0, True), (2000.0, False)])
+@pytest.mark.parametrize(("seconds", "silent"), [(0.1, False), (2.0, True), (2.0, False), (45.0, True), (2e3, False)])
 def test_link_is_cut_for_a_while(way: Way, kind: str, places: int, seconds: float, silent: bool) -> None:
     """Between runner and targets, at every point; what is STUCK while nothing answers is recovered afterwards."""
     points = moments(Case(way, kind, places), reads=True)[:: 1 if places == 1 else 4]  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def test_link_is_cut_for_a_while(way: Way, kind: str, places: int, seconds: floa
         what = f"cut at {index}: {case.process.trail[index]}"
         assert ended is not None
         always_served(case, what)
-        if ended.result == "STUCK" or case.world.leases:
+        if ended.result == "STUCK" or not case.settled:
             assert seconds > 10, f"{what}: {ended}; {case.world.leases}"
             case.world.timeline.suspend(seconds)
             ended = case.recover()

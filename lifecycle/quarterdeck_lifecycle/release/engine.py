@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError, Unavailable
+from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError, RateLimited, Unavailable
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.release.keeper import Keeper, Recovered
-from quarterdeck_lifecycle.release.model import Plan, Result, Step
+from quarterdeck_lifecycle.release.model import Change, Plan, Result, Step
 from quarterdeck_lifecycle.release.ports import (
     Announcer,
     Clock,
@@ -29,8 +29,8 @@ from quarterdeck_lifecycle.release.ports import (
     Target,
 )
 from quarterdeck_lifecycle.release.proof import Proof
-from quarterdeck_lifecycle.release.turns import Asked, Turns
-from quarterdeck_lifecycle.release.undo import DONE, Undo, before
+from quarterdeck_lifecycle.release.turns import Asked, Late, Turns
+from quarterdeck_lifecycle.release.undo import BACK_PAUSE_S, DONE, LEFT, Undo, before
 from quarterdeck_lifecycle.state import StateError
 
 APPROVAL_S = 1800.0
@@ -82,6 +82,7 @@ class Engine:
         self._touched: list[str] = []
         self._left: list[str] = []
         self._proven = False
+        self._tidy = True
 
     # the two ways in
 
@@ -119,7 +120,7 @@ class Engine:
             return self._settled()
         if self._proven:
             return await self._finish()
-        if self.plan.kind == "rollback" and not self._judged() and await self._still_ours():
+        if self.plan.kind == "rollback" and await self._still_ours():
             return await self.run()
         self._journal.lenient()
         try:
@@ -179,9 +180,6 @@ class Engine:
             if begun.get(step.id) == "":
                 await self._outcome(step, "UNKNOWN: its runner had stopped")
 
-    def _judged(self) -> bool:
-        return any(step.name == "soak" and step.id in self._done for step in self.plan.steps)
-
     def _released(self) -> bool:
         last = {steps[-1].id for steps in (self.plan.steps, self.plan.back_steps) if steps}
         return bool(last & self._done.keys())
@@ -228,12 +226,10 @@ class Engine:
         self._at = step.id
         if step.name == "release":
             await self._journal.intent(step)
-            said = await self._keeper.release()
-            await self._journal.outcome(step, f"{DONE}: {said}")
-            return said
+            return await self._give_back(step)
         await self._journal.intent(step, before(step, self.plan.change(step.target)))
         try:
-            said = await self._do(step)
+            said = await self._insist(step)
         except QuarterdeckError as error:
             await self._outcome(step, f"FAILED: {error}")
             raise
@@ -254,6 +250,21 @@ class Engine:
             await self._journal.outcome(step, result)
         except StateError as error:
             await self._note(f"the ledger cannot be written: {error}")
+
+    async def _insist(self, step: Step) -> str:
+        """A step, again while its system does not answer: within the lease's time, and a rollback, which nothing would
+        put back, within the step's own. What prepares a deploy is not repeated: a registry that is down is said."""
+        back = self.plan.kind == "rollback"
+        patience = step.deadline_s if back else 0.0 if step.phase == "prepare" else self.plan.pace.lease_s
+        until = self._clock.monotonic() + patience
+        while True:
+            try:
+                return await self._do(step)
+            except (Unavailable, RateLimited) as error:
+                if isinstance(error, Late) or self._clock.monotonic() + BACK_PAUSE_S >= until:
+                    raise
+                await self._note(f"{error.short}; tried again for {until - self._clock.monotonic():.0f} s more")
+            await self._turns.pause(min(BACK_PAUSE_S, self.plan.pace.beat_s))
 
     async def _do(self, step: Step) -> str:
         change = self.plan.change(step.target) if step.target else None
@@ -315,16 +326,13 @@ class Engine:
         """Nothing that serves was changed: remove what was prepared, and say so."""
         self._journal.lenient()
         for change in self.plan.changes if self._keeper.holds else ():
-            try:
-                with permit(change.place.source):
-                    said = await self._targets[change.target].clear_up(change, self._note)
-                    await self._note(f"{change.target}: {said}")
-            except QuarterdeckError as error:
-                await self._note(f"{change.target}: not cleared up: {error}")
+            await self._clear(change)
         await self._news(result, why)
-        if self._keeper.holds:
-            await self._last("release", result, why)
+        await self._last("release", result, why)
         return Ended(result=result, message=why)
+
+    async def _clear(self, change: Change) -> None:
+        self._tidy = await self._undo.clear(change) and self._tidy
 
     async def _lost(self, error: LeaseLost) -> Ended:
         """The lease is not ours: write nothing more, unless it still is and we only slept."""
@@ -363,7 +371,7 @@ class Engine:
         told = f"{why}; {later or 'put back to ' + (self.plan.back.short if self.plan.back else 'what ran before')}"
         for change in self.plan.changes:
             if change not in touched:
-                await self._undo.clear(change)
+                await self._clear(change)
         await self._last("announce", "ROLLED_BACK", told)
         await self._last("release", "ROLLED_BACK", told)
         return Ended(result="ROLLED_BACK", message=told)
@@ -373,8 +381,19 @@ class Engine:
         if step is None:
             return
         await self._journal.intent(step)
-        said = await (self._keeper.release() if name == "release" else self._announce(result, why))
-        await self._journal.outcome(step, f"{DONE}: {said}")
+        if name == "release":
+            await self._give_back(step)
+        else:
+            await self._journal.outcome(step, f"{DONE}: {await self._announce(result, why)}")
+
+    async def _give_back(self, step: Step) -> str:
+        """The leases. With something left behind, it is no outcome that settles the release."""
+        said = await self._keeper.release()
+        settles = self._tidy and not self._keeper.holds
+        await self._journal.outcome(step, f"{DONE if settles else LEFT}: {said}")
+        if not settles:
+            self._left.append(f"leases {said}")
+        return said
 
     def _stuck(self, why: str) -> Ended:
         lines = []

@@ -41,13 +41,15 @@ class Keeper:
         self._clock = clock
         self._say = say
         self._held: dict[str, Holder] = {}
+        self._asked: set[str] = set()
+        """Where it was tried to take a lease: when the answer was lost, it may be ours all the same."""
         self._alive_at: dict[str, float] = {}
         self._beating: asyncio.Task[None] | None = None
 
     @property
     def holds(self) -> bool:
-        """Whether any lease is held."""
-        return bool(self._held)
+        """Whether any lease is held, as far as is known."""
+        return bool(self._held.keys() | self._asked)
 
     async def take(self) -> str:
         """Take the lease of every target, in one order everywhere. Raises LeaseTaken, Recovered, QuarterdeckError.
@@ -102,8 +104,9 @@ class Keeper:
         raise LeaseTaken(await target.lease.read() or holder, source=change.place.source)
 
     async def _acquire(self, target: Target, holder: Holder) -> None:
-        held = await target.lease.acquire(holder)
         place = str(target.place)
+        self._asked.add(place)
+        held = await target.lease.acquire(holder)
         self._held[place] = held
         self._alive_at[place] = self._clock.monotonic()
         target.fence = self._fence(place)
@@ -216,7 +219,8 @@ class Keeper:
     async def release(self) -> str:
         """Give every lease back. One whose system does not answer is left to run out, and named."""
         await self.stop()
-        left = [f"{place}: {why}" for place in list(self._held) if (why := await self._release(place))]
+        places = sorted(self._held.keys() | self._asked)
+        left = [f"{place}: {why}" for place in places if (why := await self._release(place))]
         if left:
             return f"not given back, they run out by themselves: {'; '.join(left)}"
         return "given back"
@@ -228,13 +232,16 @@ class Keeper:
                 await self._clock.sleep(min(self._plan.pace.beat_s, 2.0))
             try:
                 with permit(target.place.source):
-                    await target.lease.release(self._held[place])
+                    held = self._held.get(place) or await target.lease.read()
+                    if held is not None and held.op == self._plan.op:
+                        await target.lease.release(held)
             except (Unavailable, RateLimited) as error:
                 why = error.short
             except QuarterdeckError as error:
                 return error.short
             else:
-                del self._held[place]
+                self._held.pop(place, None)
+                self._asked.discard(place)
                 target.fence = None
                 return ""
         return why

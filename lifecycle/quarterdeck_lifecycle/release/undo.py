@@ -17,7 +17,10 @@ from quarterdeck_lifecycle.release.turns import Late, Turns
 BACK_PAUSE_S = 2.0
 EVIDENCE_LINES = 50
 EVIDENCE_S = 10.0
+CLEAR_S = 60.0
 DONE = "DONE"
+LEFT = "LEFT"
+"""The outcome of an end that left something behind, for a recovery to do again."""
 
 
 class Undo:
@@ -131,12 +134,25 @@ class Undo:
             told = told or f" (the new one on {change.target}: {found.state or 'state unknown'}{code})"
         return told
 
-    async def clear(self, change: Change) -> None:
-        try:
-            with permit(change.place.source):
-                await self._targets[change.target].clear_up(change, self._note)
-        except QuarterdeckError as error:
-            await self._note(f"{change.target}: not cleared up: {error}")
+    async def clear(self, change: Change) -> bool:
+        """Remove what was prepared on one target; while its system does not answer, again and again for a minute."""
+        target, until = self._targets[change.target], self._clock.monotonic() + CLEAR_S
+        while True:
+            try:
+                with permit(change.place.source):
+                    left = max(0.1, until - self._clock.monotonic())
+                    said = await self._turns.bounded(target.clear_up(change, self._note), left, "clearing up")
+            except (Unavailable, RateLimited) as error:
+                if self._clock.monotonic() + BACK_PAUSE_S < until:
+                    await self._clock.sleep(min(BACK_PAUSE_S, self._plan.pace.beat_s))
+                    continue
+                await self._note(f"{change.target}: not cleared up: {error}")
+                return False
+            except QuarterdeckError as error:
+                await self._note(f"{change.target}: not cleared up: {error}")
+                return False
+            await self._note(f"{change.target}: {said}")
+            return True
 
 
 def before(step: Step, change: Change | None) -> str:
