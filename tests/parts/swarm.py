@@ -60,10 +60,11 @@ class Swarm(Engine):
             self.api.remove_service(service["ID"])
         for config in self.api.configs():
             self.api.remove_config(config["ID"])
-        wait_until(lambda: not self.api.tasks(), "the tasks to go")
         for container in self.api.containers(all=True):
             with contextlib.suppress(docker.errors.APIError):
                 self.api.remove_container(container["Id"], force=True)
+        wait_until(lambda: not self.api.tasks(), "the tasks to go")
+        wait_until(lambda: not self.api.containers(all=True), "the containers of the tasks to go")
 
     def pushed(
         self, registry: Registry, tag: str, *, command: Sequence[str] = IDLE, files: Mapping[str, str] | None = None,

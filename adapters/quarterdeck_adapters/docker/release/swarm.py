@@ -54,7 +54,16 @@ class SwarmTarget:
     async def look(self) -> Workload:
         """What its tasks run, which is success only when all of them run what the service says."""
         state = await self.state()
-        return workload(state, str(self.place), await swarm_images.known(self.calls, state.image))
+        return workload(state, str(self.place), await self.runs(state))
+
+    async def runs(self, state: State) -> Identity:
+        """What the service's image means: for one without a digest, what a task on this node was made from."""
+        found = await swarm_images.known(self.calls, state.image)
+        if not found.digest or "@" not in state.image:
+            for task in state.current:
+                if (made := await self.calls.container(task.container)) is not None:
+                    return await swarm_images.of_container(self.calls, state.image, str(made["Image"]))
+        return found
 
     async def resolve(self, wanted: str, name: str) -> Identity:
         """A tag or digest, as the registry has it now."""
@@ -116,22 +125,20 @@ class SwarmTarget:
 
     async def _update(self, change: Change, step: Step, say: Say) -> str:
         state, told = await self.state(), "found updated"
+        image, op = state.image, state.op
         if not self._done(state, change):
             self._as_planned(state, change)
             base = await self._kept(change.facts["from"]) if "from" in change.facts else state.spec
             await self._send(state, swarm_spec.forward(base, change), login=True)
             await say(f"version {state.version} of {state.name} was replaced")
-            told = "updated"
-        state = await settle(self.state, change.to.reference, self._expected_op(state, change), step.deadline_s, say)
+            told, image, op = "updated", change.to.reference, change.op
+        state = await settle(self.state, image, op, step.deadline_s, say)
         return f"{told}: {state.summary()}"
 
     def _done(self, state: State, change: Change) -> bool:
         """Whether the service says already what this change would write."""
         same = swarm_spec.identity_of(state.image).same(change.to)
         return same and (state.op == change.op or change.facts.get("same") == "yes")
-
-    def _expected_op(self, state: State, change: Change) -> str:
-        return state.op if change.facts.get("same") == "yes" else change.op
 
     async def _kept(self, name: str) -> Json:
         found = await self.shelf.get(name)
@@ -220,7 +227,15 @@ class SwarmTarget:
             client._raise_for_status(answer)
 
         await self._fenced()
-        await self.calls.engine.call(send, what=f"updating the Swarm service {state.name}")
+        try:
+            await self.calls.engine.call(send, what=f"updating the Swarm service {state.name}")
+        except Conflict as error:
+            if "out of sequence" not in error.why:
+                raise
+            raise Conflict(
+                f"{state.name} was changed by somebody else in this moment", source=self.place.source,
+                why="the manager refused the write, nothing was changed", mend="look at it, then decide anew",
+            ) from error  # fmt: skip
 
     # proof
 

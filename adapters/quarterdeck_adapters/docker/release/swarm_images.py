@@ -64,6 +64,14 @@ async def known(calls: Calls, image: str) -> Identity:
     return described(identity, here)
 
 
+async def of_container(calls: Calls, image: str, image_id: str) -> Identity:
+    """The identity of an image that a service names by a tag, as a container of it was made from: the tag may mean
+    something else by now."""
+    name, here = identity_of(image).name, await calls.image(image_id)
+    digest = digest_here(here, name) if here is not None else ""
+    return described(Identity(kind="image", name=name, digest=digest, image_id=image_id, wanted=image), here)
+
+
 async def missing(calls: Calls, identity: Identity) -> str:
     """Why tasks could not be started from this image; empty when it is here or its registry has it."""
     if await calls.image(identity.reference) is not None:

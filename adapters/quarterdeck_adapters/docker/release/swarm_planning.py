@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PREVIOUS = "previous"
 """The candidate that is Swarm's own PreviousSpec."""
-CHECK_S, KEEP_S = 60.0, 60.0
+CHECK_S, KEEP_S, GATE_SLACK_S = 60.0, 60.0, 30.0
 HEALED = "Swarm's rollback can also replace tasks of the old version that are well (moby#43081)"
 
 
@@ -31,7 +31,7 @@ async def candidates(target: SwarmTarget, service: str, environment: str) -> Seq
     """
     state = await target.state()
     place = str(target.place)
-    now = await swarm_images.known(target.calls, state.image)
+    now = await target.runs(state)
     marks = Marks.read(dict(state.spec.get("Labels") or {})) or Marks()
     found = [Candidate(target=place, identity=now, revision=marks.revision, op=marks.op, at=state.updated_at,
                        proven=bool(marks.op) and state.whole, id="")]  # fmt: skip
@@ -83,7 +83,7 @@ async def plan(target: SwarmTarget, wanted: Wanted) -> Draft:
     if state.rolling:
         mend = "wait for it, or stop it with docker service rollback"
         raise Refused(f"{name} is being updated", source=source, why=state.said or state.status, mend=mend)
-    now = await swarm_images.known(target.calls, state.image)
+    now = await target.runs(state)
     base, origin = await _origin(target, state, wanted)
     back_spec = state.spec
     if wanted.back_candidate:
@@ -101,7 +101,9 @@ async def plan(target: SwarmTarget, wanted: Wanted) -> Draft:
         facts["back_from"] = wanted.back_candidate
     if wanted.to.same(now) and not wanted.restart_only and not wanted.candidate:
         facts["same"] = "yes"
-    back = wanted.back or (await swarm_images.known(target.calls, image_of(back_spec)))
+    back = wanted.back or (
+        await swarm_images.known(target.calls, image_of(back_spec)) if wanted.back_candidate else now
+    )
     change = Change(
         place=target.place, service=wanted.service, environment=wanted.environment, op=wanted.op, mode="rolling",
         to=wanted.to, back=back, revision=wanted.revision, actor=wanted.actor, at=wanted.at,
@@ -111,7 +113,8 @@ async def plan(target: SwarmTarget, wanted: Wanted) -> Draft:
     why = await swarm_images.missing(target.calls, wanted.to)
     said = why or ("here" if wanted.to.image_id else "its registry has it; the nodes pull it")
     return Draft(
-        change=change, steps=steps(change, state), gap_s=gap, warnings=(*words, *_warnings(state, facts)),
+        change=change, steps=steps(change, state, wanted.gate.within_s), gap_s=gap,
+        warnings=(*words, *_warnings(state, facts)),
         config=differences(state.spec, swarm_spec.forward(base, change)),
         checks=(
             Check(name="image", ok=not why, said=said),
@@ -136,14 +139,14 @@ async def _origin(target: SwarmTarget, state: State, wanted: Wanted) -> tuple[Js
     return kept.spec, {"from": wanted.candidate}
 
 
-def steps(change: Change, state: State) -> tuple[Step, ...]:
+def steps(change: Change, state: State, within_s: float) -> tuple[Step, ...]:
     """Look for the image, keep the spec, update and wait for the roll; the gate is the engine's; prune."""
     roll_s = swarm_spec.deadline_s(state.spec, state.desired)
     rows: tuple[tuple[str, str, Phase, float], ...] = (
         ("pull-check", f"find {change.to.short}", "prepare", CHECK_S),
         ("retain", "keep the configuration that runs", "prepare", CHECK_S),
         ("update", f"let Swarm roll to {change.to.short}", "switch", roll_s),
-        ("gate", "prove the service", "gate", roll_s),
+        ("gate", "prove the service", "gate", within_s + GATE_SLACK_S),
         ("prune", f"keep the last {change.facts['keep']} configurations", "keep", KEEP_S),
     )
     return tuple(
@@ -194,6 +197,8 @@ def _warnings(state: State, facts: dict[str, str]) -> list[str]:
         found.append("Swarm's rollback of this service is stop-first: putting back has a gap of its own")
     if swarm_spec.failure_action(state.spec) == "continue":
         found.append("its failure action is continue: this release sets it to pause, so that a bad image stops")
+    if "@" not in state.image and not state.image.startswith("sha256:"):
+        found.append(f"the service names {state.image} without a digest: putting back starts what that means then")
     if "same" in facts:
         found.append("the service names this image already: nothing is written")
     return found

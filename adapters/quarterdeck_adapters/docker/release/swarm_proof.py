@@ -61,7 +61,8 @@ async def evidence(calls: Calls, state: State, change: Change, which: Literal["n
         return Evidence(target=place, which=which, state="no task of it is listed any more")
     found = await calls.engine.call(lambda c: dict(c.inspect_task(task.id)), what=f"looking at task {task.id}")
     try:
-        log = await _log(calls, task.id, lines)
+        tty = bool(swarm_spec.container(found.get("Spec") or {}).get("TTY"))
+        log = await _log(calls, task.id, lines, tty=tty)
     except QuarterdeckError as error:
         log = (f"its log could not be read: {error.why or error.what}",)
     said = f"{task.state}{f': {task.error}' if task.error else ''}"
@@ -78,14 +79,13 @@ def last_of(state: State, change: Change, which: Literal["new", "old"]) -> Task 
     return next(iter(failed or mine), None)
 
 
-async def _log(calls: Calls, id: str, lines: int) -> tuple[str, ...]:
+async def _log(calls: Calls, id: str, lines: int, *, tty: bool) -> tuple[str, ...]:
     def read(client: Any) -> bytes:
         url = client._url("/tasks/{0}/logs", id)
         params = {"stdout": True, "stderr": True, "tail": lines}
-        # The answer has the stream's frames; a task's container has a terminal or not, and the frames tell which.
         response = client._get(url, params=params, stream=True)
         client._raise_for_status(response)
-        return b"".join(client._get_result_tty(True, response, False))
+        return b"".join(client._get_result_tty(True, response, tty))
 
     data = await calls.engine.call(read, what=f"reading the log of task {id}", deadline=SLOW_S)
     return tuple(data[-LOG_BYTES:].decode("utf-8", "replace").splitlines()[-lines:])

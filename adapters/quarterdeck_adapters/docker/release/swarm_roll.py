@@ -7,10 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 from quarterdeck_adapters.docker.release.swarm_state import HALTED, State
-from quarterdeck_lifecycle.errors import Conflict, Timeout
+from quarterdeck_lifecycle.errors import Conflict, Timeout, Unavailable
 from quarterdeck_lifecycle.release.ports import Say
 
 POLL_S = 0.3
+UNREAD_S = 20.0
+"""How long a manager may not answer: Swarm rolls on without being watched."""
 LOOP = 3
 """Failed tasks for each wanted one, after Swarm says that it is done, that make a crash loop."""
 
@@ -19,11 +21,23 @@ async def settle(read: Callable[[], Awaitable[State]], image: str, op: str, seco
     """Wait until every task runs `image` of operation `op`, seen twice in a row. Answers what was seen then.
 
     Raises Conflict when Swarm paused, rolled back by itself, or somebody else changed the service, with what failed
-    tasks say; Timeout after `seconds`; and what `read` raises.
+    tasks say; Timeout after `seconds`; Unavailable when the manager does not answer for UNREAD_S.
     """
     until, said, settled = time.monotonic() + seconds, "", frozenset[str]()
+    unread = 0.0
     while True:
-        state = await read()
+        try:
+            state = await read()
+        except Unavailable as error:
+            unread = unread or time.monotonic()
+            if time.monotonic() - unread > UNREAD_S or time.monotonic() > until:
+                raise
+            if error.short != said:
+                said = error.short
+                await say(said)
+            await asyncio.sleep(POLL_S)
+            continue
+        unread = 0.0
         if (line := f"{state.status or 'waiting'}: {state.summary()}") != said:
             said = line
             await say(line)
