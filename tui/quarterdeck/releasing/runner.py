@@ -9,16 +9,19 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from quarterdeck.boot import Boot
-from quarterdeck.releasing.context import boot_for, hooks_known, targets_for
+from quarterdeck.releasing.context import boot_for, hooks_known, sources_named, targets_for
 from quarterdeck.releasing.control import StoreControl
 from quarterdeck.releasing.journal import LedgerJournal
 from quarterdeck.releasing.locks import sign
 from quarterdeck.releasing.measures import HubMeasures
 from quarterdeck.releasing.opfolder import OpFolder
 from quarterdeck.runner_main import BUSY, SETTLED
+from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.releasing.hooks import HookRunner
 from quarterdeck_adapters.releasing.probe import NetProber
 from quarterdeck_adapters.releasing.webhook import WebhookAnnouncer
@@ -32,6 +35,7 @@ from quarterdeck_lifecycle.state import StateDB, StateError
 
 FAULT = 70
 WRITE_TRIES = 3
+WARM_S = 10.0
 
 
 class SystemClock:
@@ -103,16 +107,30 @@ async def _engine(boot: Boot, store: Store, journal: LedgerJournal, row: Stored,
         if recover or await journal.begun():
             raise
         return Ended(result="FAILED", message=f"nothing was touched: {error}")
+    await _warm(boot, plan)
     control = StoreControl(store, plan, row.user, lambda: boot.loaded.config)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, control.push, "abort", "SIGTERM")
     hooks = HookRunner(cwd=_project(boot)) if hooks_known(boot, plan) else NoHooks(row.user)
     engine = Engine(
         plan, targets, journal=journal, control=control, clock=SystemClock(), prober=NetProber(),
-        measures=HubMeasures(boot.hub), hooks=hooks,
+        measures=HubMeasures(boot.hub, boot.configs), hooks=hooks,
         announcer=WebhookAnnouncer(boot.loaded.config.webhooks, boot.context().secret, redact),
     )  # fmt: skip
     return await (engine.recover() if recover else engine.run())
+
+
+async def _warm(boot: Boot, plan: Plan) -> None:
+    """Load what the sources need, resolve their secrets and open their connections, before a lease has to be kept."""
+
+    async def probe(name: str) -> None:
+        if (source := boot.hub.sources.get(name)) is not None:
+            with suppress(QuarterdeckError, TimeoutError):
+                async with asyncio.timeout(WARM_S):
+                    await source.probe()
+
+    await call(lambda: import_module("httpx"), deadline=WARM_S, source="runner", what="loading")
+    await asyncio.gather(*(probe(name) for name in sources_named(plan)))
 
 
 def _project(boot: Boot) -> str:
