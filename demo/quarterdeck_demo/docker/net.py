@@ -67,6 +67,8 @@ def publish(world: World, container: Container) -> dict[str, list[Json]]:
     }
     published: dict[str, list[Json]] = {}
     for port, bindings in (container.host_config["PortBindings"] or {}).items():
+        if port not in (container.config.get("ExposedPorts") or {}):
+            continue
         protocol = port.partition("/")[2] or "tcp"
         for binding in bindings or [{}]:
             address, number = binding.get("HostIp") or ANY, str(binding.get("HostPort") or "0")

@@ -46,8 +46,9 @@ class Box:
             **body.pop("HostConfig", {}),
         }
         made = self.rig.subject.raw(
-            "POST", f"/containers/create?name={name}", {"Image": f"{self.repository}:{tag}", "HostConfig": host, **body}
-        )
+            "POST", f"/containers/create?name={name}",
+            {"Image": f"{self.repository}:{tag}", "HostConfig": host, "ExposedPorts": {"8080/tcp": {}}, **body},
+        )  # fmt: skip
         assert made.status_code == 201, made.text
         id = str(made.json()["Id"])
         assert self.rig.subject.raw("POST", f"/containers/{id}/start").status_code == 204

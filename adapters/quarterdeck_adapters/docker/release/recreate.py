@@ -35,6 +35,7 @@ def recipe(found: Json, image: Json | None, reference: str, labels: Mapping[str,
     config = own_config(found.get("Config") or {}, image, id)
     config["Image"] = reference
     config["Labels"] = {**config["Labels"], **labels}
+    _keep_published(config, host, found)
     host["RestartPolicy"] = dict(NO_RESTART)
     mode = str(host.get("NetworkMode") or "")
     if mode.startswith("container:") or host.get("UTSMode") == "host":
@@ -89,6 +90,14 @@ def _link(link: str) -> str:
     """`/db:/web/alias`, as inspect says it, is `db:alias` in a create request."""
     target, _, alias = link.removeprefix("/").partition(":")
     return f"{target}:{alias.rpartition('/')[2] or target}"
+
+
+def _keep_published(config: dict[str, Any], host: Json, found: Json) -> None:
+    """A port that is published and not exposed is not published: it stays exposed where the new image does not."""
+    exposed = (found.get("Config") or {}).get("ExposedPorts") or {}
+    kept = {port: exposed[port] for port in host.get("PortBindings") or {} if port in exposed}
+    if kept:
+        config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **kept}
 
 
 def _keep_volumes(host: dict[str, Any], found: Json) -> None:
