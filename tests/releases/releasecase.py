@@ -136,11 +136,11 @@ class Case:
         except Killed:
             return None
 
-    def take_over(self) -> Ended:
+    def take_over(self, op: str = OTHER_OP) -> Ended:
         """Another operator's deploy on another host, which has nothing of the first one but the lease's change."""
         process = Process(self.world, "other")
-        changes = tuple(replace(change, op=OTHER_OP) for change in self.plan.changes)
-        plan = replace(self.plan, op=OTHER_OP, actor="ben", host="bastion-2", changes=changes)
+        changes = tuple(replace(change, op=op) for change in self.plan.changes)
+        plan = replace(self.plan, op=op, actor="ben", host="bastion-2", changes=changes)
         return run(self.world.timeline, self.engine(process, plan, Book()).run())
 
     # what must hold

@@ -125,12 +125,13 @@ class Engine:
         self._journal.lenient()
         try:
             self._turns.start()
-            await self._keeper.take()
+            await self._inherit()
             if unread:
                 self._touched = [change.target for change in self.plan.changes]
             await self._close()
             return await self._back("FAILED", "its runner had stopped", hold=False)
-        except (LeaseTaken, Recovered) as error:
+        except LeaseTaken as error:
+            await self._note(f"leases {await self._keeper.release()}")
             told = f"another release holds the targets now and put this one back: {error}"
             return Ended(result="FAILED", message=told)
         except LeaseLost as error:
@@ -140,6 +141,13 @@ class Engine:
         finally:
             await self._turns.stop()
             await self._keeper.stop()
+
+    async def _inherit(self) -> None:
+        """The leases again, with the duties of whoever held them since."""
+        try:
+            await self._keeper.retake()
+        except Recovered as error:
+            await self._note(str(error))
 
     async def _finish(self) -> Ended:
         """Proven before the runner stopped: do what is left, if nobody changed it meanwhile."""
@@ -230,11 +238,11 @@ class Engine:
         await self._journal.intent(step, before(step, self.plan.change(step.target)))
         try:
             said = await self._insist(step)
+            if step.name == "verify":
+                await self._say_proven()
         except QuarterdeckError as error:
             await self._outcome(step, f"FAILED: {error}")
             raise
-        if step.name == "verify":
-            await self._say_proven()
         await self._journal.outcome(step, f"{DONE}: {said}", said)
         return said
 
@@ -335,16 +343,17 @@ class Engine:
         self._tidy = await self._undo.clear(change) and self._tidy
 
     async def _lost(self, error: LeaseLost) -> Ended:
-        """The lease is not ours: write nothing more, unless it still is and we only slept."""
+        """The lease was not ours for a while: write nothing, unless it can be had again; then put back what is ours,
+        for a write may have been on its way when it was lost."""
         self._journal.lenient()
         await self._note(str(error))
-        if not self._keeper.lost.is_set():
-            self._keeper.why_lost = ""
+        try:
+            await self._inherit()
             return await self._back("FAILED", str(error), hold=False)
-        return Ended(
-            result="FAILED",
-            message=f"{error}; whoever took the lease over puts back what this release had changed",
-        )
+        except QuarterdeckError as other:
+            await self._note(f"leases {await self._keeper.release()}")
+            told = f"{error}; whoever took the lease over puts back what this release had changed ({other.short})"
+            return Ended(result="FAILED", message=told)
 
     async def _back(self, result: Result, why: str, *, asked: bool = False, hold: bool = True) -> Ended:
         """What every failure and every abort comes to."""
@@ -363,6 +372,7 @@ class Engine:
         try:
             later = await self._undo.put_back(touched)
         except LeaseLost as error:
+            await self._note(f"leases {await self._keeper.release()}")
             return Ended(result="FAILED", message=f"{why}; {error}; whoever took the lease over puts it back")
         except QuarterdeckError as error:
             await self._news("STUCK", f"{why}; {error}")

@@ -67,6 +67,13 @@ class Keeper:
         windows = {target.lease.window for target in self._targets.values() if target.lease.window}
         return f"lease on {', '.join(self._held)}{f' ({chr(59).join(sorted(windows))})' if windows else ''}"
 
+    async def retake(self) -> str:
+        """As `take`, after a lease was lost or not shown alive for too long."""
+        await self.stop()
+        self.lost.clear()
+        self.why_lost = ""
+        return await self.take()
+
     def start(self) -> None:
         """Begin to show signs of life."""
         if self._beating is None:
