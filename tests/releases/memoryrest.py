@@ -109,7 +109,12 @@ class AliasTarget(MemoryTarget):
         """Which version has the alias."""
         await self._read("get alias")
         version = self._registry.aliases[self.place.name]
-        return Workload(target=str(self.place), identity=self._identity(version), running=True, id=self.place.name)
+        return Workload(
+            target=str(self.place),
+            identity=self._identity(version),
+            running=self.world.well(version, 0.0),
+            id=self.place.name,
+        )
 
     async def plan(self, wanted: Wanted) -> Draft:
         """From where the alias is."""

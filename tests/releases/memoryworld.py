@@ -198,7 +198,7 @@ class World:
             swarm = self.settled(place)
             return [task for task in swarm.tasks if self.well(task, swarm.updated_at)]
         registry = self.registries[place]
-        return [version for version in registry.aliases.values() if version in registry.versions]
+        return [each for each in registry.aliases.values() if each in registry.versions and self.well(each, 0.0)]
 
     def settled(self, name: str) -> Swarm:
         """The service after as much rolling as there was time for. A broken image is never rolled past its first."""

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
+
 from quarterdeck_lifecycle.release.engine import Ended
 from quarterdeck_lifecycle.release.model import Plan
-
 from releases.fakeclock import run
 from releases.memoryports import Book
 from releases.memoryworld import Killed, Process
