@@ -121,7 +121,8 @@ def _mounts(world: World, container: Container) -> list[Json]:
         if mount.get("Type") in ("volume", "bind"):
             source, target = mount.get("Source", ""), mount.get("Target", "")
             mounts.append(_mount(world, source, target, "z", not mount.get("ReadOnly")))
-    taken = {mount["Destination"] for mount in mounts}
+    taken = {mount["Destination"] for mount in mounts} | set(container.host_config.get("Tmpfs") or {})
+    taken |= {mount["Target"] for mount in container.host_config.get("Mounts") or [] if mount.get("Type") == "tmpfs"}
     rest = [target for target in container.config.get("Volumes") or {} if target not in taken]
     return mounts + [_mount(world, "", target, "", True) for target in rest]
 

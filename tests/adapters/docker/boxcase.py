@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
 from quarterdeck_adapters.docker.release.container import ContainerTarget
@@ -15,6 +15,10 @@ from .conftest import Rig
 SERVICE, ENV = "shop", "prod"
 SERVES = 'CMD ["sh", "-c", "trap \'exit 0\' TERM; echo up; while true; do sleep 0.05; done"]'
 PORT = "18491"
+
+
+class Killed(Exception):
+    """The runner is dead."""
 
 
 class Box:
@@ -107,6 +111,25 @@ class Box:
     def running(self) -> list[str]:
         """The names of those that run."""
         return sorted(each["Names"][0].removeprefix("/") for each in self.api.containers())
+
+    async def stopped_at(self, target: ContainerTarget, work: Awaitable[Any], write: int) -> bool:
+        """Do `work` and die right before its write of this number (from 0). Whether that many were to be made."""
+        count = 0
+
+        async def fence() -> None:
+            nonlocal count
+            if count == write:
+                raise Killed
+            count += 1
+
+        target.fence = fence
+        try:
+            await work
+        except Killed:
+            return True
+        finally:
+            target.fence = None
+        return False
 
     def as_before(self, id: str, *, others: Sequence[str] = ()) -> None:
         """`app` is this very container, runs with its policy, and nothing else is left."""

@@ -99,3 +99,14 @@ async def rig(bare_rig: Rig) -> AsyncIterator[Rig]:
         yield bare_rig
     finally:
         await bare_rig.source.close()
+
+
+@pytest.fixture
+def box(request: pytest.FixtureRequest, rig: Rig) -> Any:
+    """A container to release on each engine, with a registry that runs: a `boxcase.Box`."""
+    from .boxcase import Box
+
+    registry = request.getfixturevalue("registry") if rig.real else None
+    if registry is not None:
+        registry.start()
+    return Box(rig, registry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,15 +10,7 @@ from quarterdeck_lifecycle.errors import Conflict
 from quarterdeck_lifecycle.release.ports import Deploys, Target
 
 from .boxcase import PORT, Box
-from .conftest import Rig, make_source
-
-
-@pytest.fixture
-def box(request: pytest.FixtureRequest, rig: Rig) -> Iterator[Box]:
-    registry = request.getfixturevalue("registry") if rig.real else None
-    if registry is not None:
-        registry.start()
-    yield Box(rig, registry)
+from .conftest import make_source
 
 
 def test_it_is_a_target() -> None:

@@ -6,6 +6,8 @@ An engine never starts it: `on-failure` acts on a failed run, and it has none.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,7 +22,9 @@ Json = Mapping[str, Any]
 LABEL = "quarterdeck.lease."
 _FIELDS = ("op", "service", "environment", "owner", "host", "since", "lease_s", "change")
 NEVER_STARTED = "/quarterdeck-lease-is-never-started"
-TRIES = 3
+SETTLE_S = 10.0
+"""How long a name may be in use by a container that the engine does not show, yet or any more."""
+PAUSE_S = 0.05
 
 
 class ContainerLease:
@@ -57,8 +61,9 @@ class ContainerLease:
     async def acquire(self, holder: Holder) -> Holder:
         """Create the container; a used name is answered by who holds it. Raises LeaseTaken."""
         self.service, self.environment = holder.service, holder.environment
-        failure: Conflict | None = None
-        for _ in range(TRIES):
+        until = time.monotonic() + SETTLE_S
+        while True:
+            failure = None
             try:
                 name = lease_name(holder.service, holder.environment, self._target)
                 await self._calls.create(name, await self._body(holder))
@@ -69,7 +74,11 @@ class ContainerLease:
                 raise LeaseTaken(now, source=self._calls.name)
             if now is not None:
                 return now
-        raise failure or Conflict("taking the lease", source=self._calls.name, why="it was removed at once, repeatedly")
+            if failure is None or "in use" not in failure.why or time.monotonic() >= until:
+                what = f"the lease on {self._target}"
+                raise failure or LeaseLost(what, source=self._calls.name, why="it was removed at once")
+            # An engine reserves the name before it knows the container, and frees it after it forgot it.
+            await asyncio.sleep(PAUSE_S)
 
     async def _body(self, holder: Holder) -> dict[str, Any]:
         target = await self._calls.named(self._target)
