@@ -136,6 +136,11 @@ class Record(Gated, frozen=True, kw_only=True):
     note: str = ""
     links: tuple[Link, ...] = ()
 
+    @property
+    def counts(self) -> bool:
+        """Whether the row counts in what is in trouble."""
+        return True
+
     def link(self, kind: LinkKind) -> str:
         """The value of the first link of this kind, or an empty string."""
         return next((link.value for link in self.links if link.kind == kind), "")

@@ -20,8 +20,8 @@ NOTHING = Tally({}, ())
 
 
 def tally(records: Iterable[Record]) -> Tally:
-    """Count rows."""
-    rows = list(records)
+    """Count rows. What only sums up other rows (a service its targets) is left out, and releases that have ended."""
+    rows = [row for row in records if row.counts]
     counts = Counter([row.status for row in rows])
     troubled: list[Record] = []
     if counts[Status.BAD] or counts[Status.WAITING]:

@@ -13,12 +13,14 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from quarterdeck import keys
+from quarterdeck.deploying import Deploying
 from quarterdeck.doing import Doing
 from quarterdeck.looking import Looking
 from quarterdeck.panes.lines import change_cells, hint_cells, key_cells, operation_cells, top_cells, trouble_cells
 from quarterdeck.panes.live import LiveStats
 from quarterdeck.panes.metricspane import MetricsPane
 from quarterdeck.panes.pane import Pane
+from quarterdeck.views.releases import running_cells
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck.widgets.table import RecordTable
@@ -47,6 +49,10 @@ class ChangeBar(Bar):
     """The last change that was seen."""
 
 
+class OperationBar(Bar):
+    """The release that runs; not there while none does."""
+
+
 class HintBar(Bar):
     """What is known of the row under the cursor, and why a key is greyed."""
 
@@ -55,7 +61,7 @@ class KeyBar(Bar):
     """The keys that apply here."""
 
 
-class DeckScreen(Looking, Doing, Screen[None]):
+class DeckScreen(Looking, Doing, Deploying, Screen[None]):
     """Five live panes. All data comes from the hub; all verbs go through the operator."""
 
     app: QuarterdeckApp
@@ -82,6 +88,7 @@ class DeckScreen(Looking, Doing, Screen[None]):
                 yield made(name, self.app.boot.hub, self.app.now, collapsed)
         yield PromptBar()
         yield ChangeBar()
+        yield OperationBar()
         yield HintBar()
         yield KeyBar()
 
@@ -164,6 +171,14 @@ class DeckScreen(Looking, Doing, Screen[None]):
         self.query_one(TopBar).show(*top_cells(self.app.boot))
         if self.app.operation is not None:
             self.show_hint()
+        if self.running and int(self.app.now()) % (5 if self.app.slow_link else 1) == 0:
+            self.show_running()
+
+    def show_running(self) -> None:
+        """The line of what is being released, only while something is."""
+        bar, running = self.query_one(OperationBar), self.running
+        bar.set_class(bool(running), "-shown")
+        bar.show(*running_cells(running, self.app.now()))
 
     def show_hint(self) -> None:
         """The line of the row under the cursor; beside it the verb that is under way."""
@@ -175,6 +190,7 @@ class DeckScreen(Looking, Doing, Screen[None]):
         self.query_one(TopBar).show(*top_cells(boot))
         self.query_one(TroubleBar).show(*trouble_cells(boot))
         self.query_one(ChangeBar).show(*change_cells(self.app.recent, now))
+        self.show_running()
         self.show_hint()
         self.query_one(KeyBar).show(key_cells(self, boot))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from textual.notifications import SeverityLevel
 
+from quarterdeck.deploying import FLOWS
 from quarterdeck.panes.lines import place_words
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.operate import READ_DEADLINE_S, deadline
@@ -33,6 +34,8 @@ class Doing:
         """The first reason why a verb cannot act on the rows it would act on; empty when it may be tried."""
         deck = self._acting
         operator, hub = deck.app.boot.operator, deck.app.boot.hub
+        if verb.id in FLOWS:
+            return deck.release_why_not(deck.record)
         for ref in self.targets(verb)[:MOST_IN_BULK]:
             reason = operator.why_not(verb, ref, hub.find(ref))
             if reason:
@@ -79,6 +82,9 @@ class Doing:
             why = "this row no longer matches the filter" if there else "this row is gone"
             deck.app.say(f"{why}; nothing was sent", "warning")
             return
+        if verb.id in FLOWS:
+            deck.release(verb, given)
+            return
         refs = self.targets(verb)
         if not refs:
             return
@@ -100,12 +106,13 @@ class Doing:
         missing = [a for a in verb.args if a.required and not (given or {}).get(a.name, a.default)]
         if missing or (given is None and any(a.ask for a in verb.args)):
             deck.app.push_screen(
-                ArgumentsDialog(verb, given), lambda args: None if args is None else self._preview(verb, refs, args)
+                ArgumentsDialog(verb, given), lambda args: None if args is None else self.preview(verb, refs, args)
             )
         else:
-            self._preview(verb, refs, {a.name: a.default for a in verb.args} | (given or {}))
+            self.preview(verb, refs, {a.name: a.default for a in verb.args} | (given or {}))
 
-    def _preview(self, verb: Verb, refs: list[Ref], args: dict[str, str]) -> None:
+    def preview(self, verb: Verb, refs: list[Ref], args: dict[str, str]) -> None:
+        """Preview a mutation with all its arguments, and have it confirmed."""
         deck = self._acting
         if self._previewing:
             deck.app.say(f"the preview of {self._previewing} is under way; nothing else was begun", "warning")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from quarterdeck.panes.freshness import explain
 from quarterdeck.views.catalog import TABS
 from quarterdeck.widgets.prompt import PromptBar
+from quarterdeck_lifecycle.kinds import Service
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.ports import Describes, Drills, TailsLogs
 from quarterdeck_lifecycle.records import PANES, Record, Ref, Status
@@ -36,6 +37,9 @@ class Looking:
             return
         if deck.pane.view.kind == "series":
             deck.app.push_screen(MetricsScreen(deck.app.boot, ref))
+            return
+        if isinstance(deck.record, Service) and not deck.record.offered:
+            deck.do_service_history()
             return
         source = deck.app.boot.hub.sources.get(ref.source)
         if isinstance(source, Drills) and ref.kind in ("run", "model", "version", "pull_request"):

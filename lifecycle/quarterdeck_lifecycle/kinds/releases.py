@@ -36,6 +36,11 @@ class Service(Record, frozen=True, kw_only=True):
     offered: bool = False
     deployable: str = ""
 
+    @property
+    def counts(self) -> bool:
+        """No: its targets do."""
+        return False
+
 
 class Operation(Record, frozen=True, kw_only=True):
     """One release, running or ended. Times are epoch seconds, `deadline_s` seconds of the step that runs.
@@ -70,3 +75,8 @@ class Operation(Record, frozen=True, kw_only=True):
     revision: int = 0
     waits: bool = False
     alive: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """While it runs or waits, and when it is stuck."""
+        return self.result in ("", "STUCK")

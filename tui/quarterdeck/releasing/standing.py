@@ -131,7 +131,8 @@ def _health(seen: Sequence[Seen], found: Sequence[str], doing: str) -> tuple[Sta
     if down:
         count = f" {len(down)}/{len(seen)}" if len(seen) > 1 else ""
         detail = f"{down[0].target}: {down[0].detail or down[0].state}"
-        return Status.BAD, f"{down[0].state or 'down'}{count}", detail
+        word = "unhealthy" if down[0].running else down[0].state or "down"
+        return Status.BAD, f"{word}{count}", detail
     if lost:
         return Status.LOOK, f"{len(works)}/{len(seen)} seen", lost
     if len(found) > 1:

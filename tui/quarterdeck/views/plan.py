@@ -10,10 +10,12 @@ from rich.cells import cell_len
 from quarterdeck.views.fmt import age, clock, duration, size
 from quarterdeck.widgets.cells import UNICODE, Cell
 from quarterdeck_lifecycle.kinds import Service
+from quarterdeck_lifecycle.records import Status
 from quarterdeck_lifecycle.release.model import Check, GuardRule, Identity, Plan, ProbeRule, Step
 
 LABEL = 7
 """Cells of the words that stand before each line."""
+MOST_CONFIG = 4
 Line = tuple[Cell, ...]
 MODES = {
     "stop-start": "stop, then start", "start-first": "start-first, drained by the proxy", "overlap": "overlap",
@@ -98,9 +100,9 @@ def side_lines(plan: Plan, known: Known, width: int, now: float) -> list[Line]:
         before.insert(0, Cell(f"v{service.revision} "))
     if service is not None and service.since is not None:
         before.append(Cell(f"since {clock(service.since, now)}Z{f' by {service.by}' if service.by else ''}  ", "dim"))
-    if service is not None and service.note and service.status.value in ("bad", "look"):
-        sign = UNICODE.bad if service.status.value == "bad" else UNICODE.look
-        before.append(Cell(f"{sign} {service.note}", "bad" if sign == UNICODE.bad else "warn"))
+    if service is not None and service.status in (Status.BAD, Status.LOOK):
+        sign = UNICODE.bad if service.status is Status.BAD else UNICODE.look
+        before.append(Cell(f"{sign} {service.state} now", "bad" if sign == UNICODE.bad else "warn"))
     lines = labelled("from", before, width)
     lines += labelled("to", [Cell(f"v{plan.revision} "), *identity_cells(plan.to, now)], width)
     if service is not None and service.model:
@@ -136,7 +138,7 @@ def check_cells(checks: Sequence[Check], known: Known) -> list[Cell]:
     cells = [Cell(f"{UNICODE.bad} {frozen}  ", "bad") if frozen else Cell(f"{UNICODE.ok} no freeze  ", "ok")]
     nobody = Cell(f"{UNICODE.ok} nobody else deploys  ", "ok")
     cells.append(Cell(f"{UNICODE.bad} {known.busy}  ", "bad") if known.busy else nobody)
-    for check in checks:
+    for check in {check.said or check.name: check for check in checks}.values():
         sign, style = {True: (UNICODE.ok, "ok"), False: (UNICODE.bad, "bad"), None: (UNICODE.unknown, "warn")}[check.ok]
         cells.append(Cell(f"{sign} {check.said or check.name}  ", style))
     return cells
@@ -144,7 +146,7 @@ def check_cells(checks: Sequence[Check], known: Known) -> list[Cell]:
 
 def middle_lines(plan: Plan, known: Known, width: int) -> list[Line]:
     """Commits and configuration between, warnings, checks."""
-    lines = labelled("commits", known.commits or (Cell("asking git", "dim"),), width)
+    lines = labelled("git", known.commits or (Cell("asking git", "dim"),), width)
     lines += labelled("config", config_cells(plan.config), width)
     for warning in (*plan.warnings, *known.migrations):
         lines += labelled("", [Cell(f"{UNICODE.look} {warning}", "warn")], width)
@@ -152,11 +154,16 @@ def middle_lines(plan: Plan, known: Known, width: int) -> list[Line]:
 
 
 def config_cells(config: Sequence[str]) -> list[Cell]:
-    """How the configuration differs: the first few names, then how many more there are."""
+    """How the configuration differs: what is no label first, the first few, then how many more there are."""
     if not config:
         return [Cell("the same", "dim")]
-    cells = [Cell(f"{line}  ", "accent") for line in config[:4]]
-    return [*cells, Cell(f"+{len(config) - 4} more: v", "dim")] if len(config) > 4 else cells
+    config = list(dict.fromkeys(config))
+    first = [line for line in config if not line.startswith("label ")][:MOST_CONFIG]
+    cells = [Cell(f"{line.removeprefix('env ')}  ", "accent") for line in first]
+    more = len(config) - len(first)
+    if not more:
+        return cells
+    return [*cells, Cell(f"+{more} more: v" if first else f"{more} labels differ: v", "dim")]
 
 
 def step_cells(steps: Sequence[Step]) -> list[Cell]:

@@ -22,12 +22,12 @@ SIGNS: dict[State, Status] = {
 STEP_COLUMNS = (
     Column("status", "", 1),
     Column("number", "#", 3, "right"),
-    Column("step", "STEP", 12, flex=1, min_width=8),
-    Column("target", "ON", 18, flex=2, min_width=8, priority=2),
-    Column("state", "STATE", 10),
+    Column("step", "STEP", 9, flex=1, min_width=9),
+    Column("target", "ON", 10, flex=2, min_width=8, priority=2),
+    Column("state", "STATE", 8, flex=1, min_width=7),
     Column("took", "TOOK", 5, "right"),
     Column("deadline", "AT MOST", 7, "right", priority=1),
-    Column("said", "LAST WORD", 40, flex=6, min_width=12),
+    Column("said", "LAST WORD", 40, flex=9, min_width=12),
 )
 QUIET_S = 15.0
 """From this age on the last output of the step that runs says how old it is."""
@@ -154,7 +154,7 @@ def step_row(each: StepState, now: float) -> Row:
             Cell(GLYPHS[status], style),
             Cell(f"{'b' if each.back else ''}{each.number}", "dim"),
             Cell(each.step.name),
-            Cell(each.step.target, "dim"),
+            Cell(each.step.target.partition("/")[2], "dim"),
             Cell(each.state, style),
             Cell(took(each, now), "warn" if late(each, now) else ""),
             Cell(duration(each.step.deadline_s), "dim"),
@@ -165,9 +165,11 @@ def step_row(each: StepState, now: float) -> Row:
 
 def event_line(event: Event) -> LogLine:
     """One event as a line of a log: step, phase where it tells something, message."""
-    head = event.step or "operation"
+    number, _, rest = event.step.partition(" ")
+    name, _, target = rest.partition(" ")
+    head = f"{number} {name} {target.partition('/')[2]}".strip() or "operation"
     phase = "" if event.phase == "progress" else f"{event.phase}: "
-    text = f"{head:<24} {phase}{event.message}"
+    text = f"{head:<12} {phase}{event.message}"
     if event.result:
         text = f"{event.result}: {event.message}"
         return LogLine(text, ((0, len(event.result), "green" if event.result == "SUCCEEDED" else "bold red"),), "",

@@ -1,0 +1,223 @@
+"""One operation, attached: every step with its clock and deadline, the log from its first byte, and what may be asked.
+
+It is a viewer: leaving it, quitting the deck or losing the terminal ends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from quarterdeck import keys
+from quarterdeck.releasing.telling import operation_record
+from quarterdeck.screens.acting import act_on
+from quarterdeck.screens.base import VerbScreen
+from quarterdeck.screens.planscreens import plan_screen
+from quarterdeck.screens.report import open_report
+from quarterdeck.views.progress import STEP_COLUMNS, Progress, event_line, head_words, step_row, whole_time
+from quarterdeck.views.releases import short_op
+from quarterdeck.widgets.bars import Bar
+from quarterdeck.widgets.cells import UNICODE, Cell
+from quarterdeck.widgets.logview import LogView
+from quarterdeck.widgets.table import RecordTable
+from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.release.model import Event
+
+if TYPE_CHECKING:
+    from quarterdeck.boot import Boot
+    from quarterdeck.releasing.desk import Operation
+
+TICK_S, SLOW_TICK_S = 1.0, 5.0
+
+
+class ProgressBar(Bar):
+    """What goes on now."""
+
+
+class OperationScreen(VerbScreen):
+    """Attached to an operation, one's own or another's."""
+
+    place = "operation"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "interrupt", show=False),
+    ]
+    foot: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("operation.keep", "keep"), ("operation.extend", "extend"), ("operation.put_back", "put back"),
+        ("operation.abort", "abort"), ("operation.approve", "approve"), ("operation.recover", "recover"),
+        ("operation.plan", "plan"), ("operation.report", "report"), ("help", ""),
+    )  # fmt: skip
+
+    def __init__(self, boot: Boot, op: str) -> None:
+        super().__init__(f"operation {short_op(op)}")
+        self._boot = boot
+        self._op = op
+        self._found: Operation | None = None
+        self.progress: Progress | None = None
+        self._follower: asyncio.Task[None] | None = None
+        self._shown = False
+        self._trouble = ""
+
+    def body(self) -> ComposeResult:
+        """What goes on, the steps, the log."""
+        yield ProgressBar()
+        yield RecordTable(STEP_COLUMNS)
+        yield LogView()
+
+    def on_mount(self) -> None:
+        """Attach."""
+        super().on_mount()
+        table = self.query_one(RecordTable)
+        table.can_focus = False
+        table.hold_resort_s = 0.0
+        table.empty = ["reading its plan"]
+        view = self.query_one(LogView)
+        view.fps = 4.0 if self.app.slow_link else 15.0
+        view.timestamps = True
+        view.wrap = True
+        view.focus()
+        self.set_interval(SLOW_TICK_S if self.app.slow_link else TICK_S, self._tick)
+        self.start()
+
+    def on_unmount(self) -> None:
+        """Look on no more; the operation goes on."""
+        if self._follower is not None:
+            self._follower.cancel()
+
+    def start(self) -> None:
+        """Follow it from its first byte."""
+        if self._follower is not None:
+            self._follower.cancel()
+        self.query_one(LogView).clear()
+        self._follower = asyncio.create_task(self._follow(), name=f"operation {self._op}")
+
+    async def _follow(self) -> None:
+        try:
+            with self.app.busy.work("attaching"):
+                self._found = await self._boot.desk.operation(self._op)
+            if self._found.plan is not None:
+                self.progress = Progress(self._found.plan)
+            else:
+                self._trouble = "another version of this program wrote its plan; its log is below"
+            self._soon()
+            async for event in self._boot.desk.follow(self._found.op):
+                self._take(event)
+        except QuarterdeckError as error:
+            self._trouble = str(error)
+            self._soon()
+
+    def _take(self, event: Event) -> None:
+        if not self.is_mounted:
+            return
+        if self.progress is not None:
+            self.progress.feed(event)
+        self.query_one(LogView).append([event_line(event)])
+        self._soon()
+
+    def _soon(self) -> None:
+        """Show what is known, once for all that arrives together."""
+        if not self._shown and self.is_mounted:
+            self._shown = True
+            self.call_later(self._show)
+
+    def _tick(self) -> None:
+        """Clocks go on while it runs; what stands still is not painted."""
+        if self.progress is not None and not self.progress.result and not self.progress.dead:
+            self._show()
+
+    def _show(self) -> None:
+        self._shown = False
+        if not self.is_mounted:
+            return
+        found, progress, now = self._found, self.progress, self.app.now()
+        if found is not None:
+            title = f"{found.kind} {found.service} → {found.environment or '-'}   {short_op(found.op)}"
+            self.entitle(title, [Cell(f" by {found.actor} on {found.host} ", "dim")])
+        bar = self.query_one(ProgressBar)
+        if progress is None:
+            bar.show([Cell(self._trouble or "attaching", "warn" if self._trouble else "dim")])
+            return
+        words, style = head_words(progress, now)
+        left = [Cell(f"{UNICODE.op} {words}", style)]
+        if self._trouble:
+            left.append(Cell(f"   {self._trouble}", "bad"))
+        bar.show(left, [Cell(f" {whole_time(progress, now)} in all", "dim")])
+        table = self.query_one(RecordTable)
+        table.set_rows([step_row(each, now) for each in progress.shown()], ghosts=False)
+        if progress.current is not None:
+            table.move_to_key(progress.current.step.id)
+
+    # what may be asked
+
+    def action_key(self, key: str) -> None:
+        """Run the verb of a key."""
+        for verb in keys.choose(self.registry, self.place, key, "operation"):
+            handler = self._handler(verb)
+            if handler is not None:
+                handler()
+                return
+
+    def _ask(self, id: str) -> None:
+        self.app.work(self._asked(id), id)
+
+    async def _asked(self, id: str) -> None:
+        pressed = self.app.keys_pressed
+        found = await self._boot.desk.operation(self._op)
+        verb = self.registry.get(f"operation.{id}")
+        if verb is not None and self.app.keys_pressed == pressed and self.app.screen is self:
+            act_on(self.app, verb, operation_record(found))
+
+    def do_operation_keep(self) -> None:
+        """End the soak."""
+        self._ask("keep")
+
+    def do_operation_extend(self) -> None:
+        """Soak longer."""
+        self._ask("extend")
+
+    def do_operation_put_back(self) -> None:
+        """Put back without waiting for the gate."""
+        self._ask("put_back")
+
+    def do_operation_abort(self) -> None:
+        """Stop it, to its defined end."""
+        self._ask("abort")
+
+    def do_operation_approve(self) -> None:
+        """Say yes to another's plan."""
+        self._ask("approve")
+
+    def do_operation_recover(self) -> None:
+        """Settle what its dead runner left; it is followed anew."""
+        self._ask("recover")
+
+    def do_operation_plan(self) -> None:
+        """Every step of it."""
+        if self._found is not None and self._found.plan is not None:
+            self.app.push_screen(plan_screen(self._found.plan, title=f"plan of {short_op(self._op)}"))
+
+    def do_operation_report(self) -> None:
+        """The incident page."""
+        open_report(self.app, self._op)
+
+    def on_screen_resume(self) -> None:
+        """Back from a dialog: a recovery may have begun anew what had ended."""
+        ended = self._follower is not None and self._follower.done()
+        if ended and (self.progress is None or self.progress.dead or self.progress.result == "STUCK"):
+            self.start()
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C: never guesses."""
+
+        def chosen(answer: str) -> None:
+            if answer == "abort":
+                self.do_operation_abort()
+            elif answer == "leave":
+                self.action_leave()
+
+        answers = [("leave it running, stop looking", "leave"), ("abort it", "abort"), ("stay", "stay")]
+        with suppress(Exception):
+            self.app.choose(f"operation {short_op(self._op)}", answers, chosen)
