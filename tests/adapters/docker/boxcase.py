@@ -58,6 +58,13 @@ class Box:
         assert self.rig.subject.raw("POST", f"/containers/{id}/start").status_code == 204
         return id
 
+    def off(self) -> None:
+        """The registry does not answer any more."""
+        if self.registry is not None:
+            self.registry.stop()
+        else:
+            self.rig.practice.docker.supply.host = "elsewhere.invalid"
+
     def target(self, name: str = "app", **settings: str) -> ContainerTarget:
         """The release target."""
         made = self.source.target("container", name, {"stop_timeout": "5", **settings})
