@@ -114,6 +114,20 @@ class Swarm(Engine):
             wait_until(lambda: len(self.running(name)) == replicas, f"{name} to run")
         return str(made["ID"])
 
+    def settled(self, service: str, image: str) -> bool:
+        """Whether Swarm is done with a service and runs this image alone."""
+        status = self.api.inspect_service(service).get("UpdateStatus") or {}
+        return status.get("State") in (None, "completed", "rollback_completed") and set(self.running(service)) == {
+            image
+        }
+
+    def drop(self, reference: str) -> None:
+        """Remove an image that `pushed` made, from this engine alone."""
+        for container in self.api.containers(all=True, filters={"ancestor": reference}):
+            self.api.remove_container(container["Id"], force=True)
+        self._pushed = {tag: pushed for tag, pushed in self._pushed.items() if pushed != reference}
+        self.api.remove_image(self.api.inspect_image(reference)["Id"], force=True)
+
     def running(self, service: str) -> list[str]:
         """The images of the tasks that run and are meant to."""
         return [

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from quarterdeck_adapters.docker.release import swarm_images, swarm_planning, swarm_proof, swarm_spec
+from quarterdeck_adapters.docker.release import swarm_back, swarm_images, swarm_planning, swarm_proof, swarm_spec
 from quarterdeck_adapters.docker.release.calls import Calls
 from quarterdeck_adapters.docker.release.swarm_lease import SwarmLease
 from quarterdeck_adapters.docker.release.swarm_retained import Shelf
 from quarterdeck_adapters.docker.release.swarm_roll import settle
 from quarterdeck_adapters.docker.release.swarm_spec import Json
-from quarterdeck_adapters.docker.release.swarm_state import HALTED, State, read, workload
+from quarterdeck_adapters.docker.release.swarm_state import Raced, State, read, workload
 from quarterdeck_lifecycle.errors import Conflict, NotFound, Unsupported
 from quarterdeck_lifecycle.release.model import (
     Candidate,
@@ -119,7 +119,7 @@ class SwarmTarget:
             spec = state.spec if key == change.op else state.previous
             if spec is None:
                 raise Conflict("Swarm holds no previous specification any more", source=self.place.source)
-            await self._fenced()
+            await self.fenced()
             await self.shelf.put(key, spec)
         return f"its configuration is kept as {self.shelf.name(change.op)}"
 
@@ -128,8 +128,9 @@ class SwarmTarget:
         image, op = state.image, state.op
         if not self._done(state, change):
             self._as_planned(state, change)
-            base = await self._kept(change.facts["from"]) if "from" in change.facts else state.spec
-            await self._send(state, swarm_spec.forward(base, change), login=True)
+            kept = await self._kept(change.facts["from"]) if "from" in change.facts else state.spec
+            base = swarm_planning.onto(state.spec, kept) if "from" in change.facts else state.spec
+            await self.send(state, swarm_spec.forward(base, change), login=True)
             await say(f"version {state.version} of {state.name} was replaced")
             told, image, op = "updated", change.to.reference, change.op
         state = await settle(self.state, image, op, step.deadline_s, say)
@@ -149,7 +150,7 @@ class SwarmTarget:
     async def _prune(self, change: Change) -> str:
         keep, dropped = max(1, int(change.facts.get("keep", "5"))), 0
         for old in (await self.shelf.all())[keep:]:
-            await self._fenced()
+            await self.fenced()
             dropped += await self.shelf.drop(old.id)
         return f"{dropped} kept configurations removed" if dropped else "nothing to remove"
 
@@ -158,63 +159,23 @@ class SwarmTarget:
         found = [await self.shelf.get(self.shelf.name(key)) for key in (change.op, f"{change.op}.from")]
         for kept in found:
             if kept is not None:
-                await self._fenced()
+                await self.fenced()
                 await self.shelf.drop(kept.id)
         return ", ".join(f"{kept.name} removed" for kept in found if kept is not None) or "nothing to remove"
 
-    # the way back
-
     async def put_back(self, change: Change, say: Say) -> str:
         """By Swarm's own rollback where it leads to what served before, else by an update that undoes ours."""
-        state = await self.state()
-        own = await self.shelf.get(self.shelf.name(change.op))
-        kept = await self.shelf.get(change.facts["back_from"]) if "back_from" in change.facts else own
-        back = kept.spec if kept is not None else None
-        told = "as before, nothing was written"
-        if state.op != change.op:
-            if again := self._half_way(state, change, back):
-                await self._send(state, again)
-                told = "by an update of our own"
-        elif not swarm_spec.identity_of(state.image).same(change.to):
-            raise self._foreign(state)
-        elif swarm_planning.leads_back(state.previous, change, back):
-            await self._send(state, state.spec, rollback=True)
-            told = "by Swarm's own rollback"
-        else:
-            start = await self.shelf.get(change.facts["from"]) if "from" in change.facts else own
-            base = start.spec if start is not None else None
-            await self._send(state, swarm_planning.unwritten(state.spec, change, base, back))
-            told = "by an update of our own"
-        now = await self.state()
-        if change.facts["whole"] == "yes":
-            seconds = swarm_spec.deadline_s(now.spec, now.desired)
-            now = await settle(self.state, change.facts["image"], now.op, seconds, say)
-        await self.clear_up(change, say)
-        return f"{told}: {now.summary()}"
-
-    def _half_way(self, state: State, change: Change, back: Json | None) -> Json | None:
-        """What to write where the service is not ours: nothing when it is back, or on its way there by itself."""
-        if state.image == change.facts["image"]:
-            stopped = state.status in HALTED and not state.whole and change.facts["whole"] == "yes"
-            return state.spec if stopped else None
-        if state.image != change.facts["before"] or back is None:
-            raise self._foreign(state)
-        return back
-
-    def _foreign(self, state: State) -> Conflict:
-        return Conflict(
-            f"{self.place.name} was changed by somebody else meanwhile", source=self.place.source,
-            why=f"it names {state.image} now; nothing was written over it", mend="look at it, then decide anew",
-        )  # fmt: skip
+        return await swarm_back.put_back(self, change, say)
 
     # writes
 
-    async def _fenced(self) -> None:
+    async def fenced(self) -> None:
+        """Read the lease, right before a write. Raises LeaseLost."""
         if self.fence is not None:
             await self.fence()
 
-    async def _send(self, state: State, spec: Json, *, rollback: bool = False, login: bool = False) -> None:
-        """The one write to the service. Raises Conflict when it is not at the version that was read any more."""
+    async def send(self, state: State, spec: Json, *, rollback: bool = False, login: bool = False) -> None:
+        """The one write to the service. Raises Raced when it is not at the version that was read any more."""
         params: dict[str, Any] = {"version": state.version}
         if rollback:
             params["rollback"] = "previous"
@@ -226,14 +187,14 @@ class SwarmTarget:
             answer = client._post_json(url, data=spec, params=params, headers=headers)
             client._raise_for_status(answer)
 
-        await self._fenced()
+        await self.fenced()
         try:
             await self.calls.engine.call(send, what=f"updating the Swarm service {state.name}")
         except Conflict as error:
             if "out of sequence" not in error.why:
                 raise
-            raise Conflict(
-                f"{state.name} was changed by somebody else in this moment", source=self.place.source,
+            raise Raced(
+                f"{state.name} was changed in this moment", source=self.place.source,
                 why="the manager refused the write, nothing was changed", mend="look at it, then decide anew",
             ) from error  # fmt: skip
 

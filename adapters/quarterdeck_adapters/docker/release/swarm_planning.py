@@ -37,11 +37,12 @@ async def candidates(target: SwarmTarget, service: str, environment: str) -> Seq
                        proven=bool(marks.op) and state.whole, id="")]  # fmt: skip
     specs = [(kept.name, kept.spec) for kept in await target.shelf.all()]
     specs += [(PREVIOUS, state.previous)] if state.previous else []
-    seen = [unmarked(state.spec)]
+    seen = [unmarked(state.spec)["TaskTemplate"]]
     chosen: list[tuple[str, Json]] = []
     for id, spec in specs:
-        if unmarked(spec) not in seen and _of(spec, service, environment):
-            seen.append(unmarked(spec))
+        template = unmarked(spec)["TaskTemplate"]
+        if template not in seen and _of(spec, service, environment):
+            seen.append(template)
             chosen.append((id, spec))
     identities = [await swarm_images.known(target.calls, image_of(spec)) for _, spec in chosen]
     reasons = await swarm_images.missing_each(target.calls, identities)
@@ -90,7 +91,7 @@ async def plan(target: SwarmTarget, wanted: Wanted) -> Draft:
         kept = await target.shelf.get(wanted.back_candidate)
         if kept is None:
             raise NotFound(f"nothing is kept as {wanted.back_candidate}", source=source)
-        back_spec = kept.spec
+        back_spec = onto(state.spec, kept.spec)
     facts = {
         "service": state.id, "version": str(state.version), "before": state.image, "image": image_of(back_spec),
         "marks": json.dumps(marks_of(state.spec)), "inner_marks": json.dumps(marks_of(container(state.spec))),
@@ -132,11 +133,23 @@ async def _origin(target: SwarmTarget, state: State, wanted: Wanted) -> tuple[Js
     if wanted.candidate == PREVIOUS:
         if state.previous is None:
             raise NotFound("Swarm holds no previous specification", source=target.place.source)
-        return state.previous, {"from": target.shelf.name(f"{wanted.op}.from"), "from_previous": "yes"}
+        return onto(state.spec, state.previous), {
+            "from": target.shelf.name(f"{wanted.op}.from"),
+            "from_previous": "yes",
+        }
     kept = await target.shelf.get(wanted.candidate)
     if kept is None:
         raise NotFound(f"nothing is kept as {wanted.candidate}", source=target.place.source, mend="list them again")
-    return kept.spec, {"from": wanted.candidate}
+    return onto(state.spec, kept.spec), {"from": wanted.candidate}
+
+
+def onto(spec: Json, kept: Json) -> Json:
+    """A spec whose tasks are those of a kept one, with its marks. How many run, how they are rolled and reached stays:
+    that belongs to the service and not to a version of it."""
+    made = copy.deepcopy({**spec, "TaskTemplate": kept["TaskTemplate"]})
+    foreign = {name: value for name, value in (spec.get("Labels") or {}).items() if not name.startswith(MARK)}
+    made["Labels"] = {**foreign, **marks_of(kept)}
+    return made
 
 
 def steps(change: Change, state: State, within_s: float) -> tuple[Step, ...]:

@@ -15,12 +15,16 @@ from quarterdeck_adapters.docker.client import Engine
 from quarterdeck_adapters.docker.mapping import epoch
 from quarterdeck_adapters.docker.release import swarm_spec
 from quarterdeck_adapters.docker.release.swarm_spec import Json, identity_of, image_of, op_of, token
-from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Unavailable, Unsupported
+from quarterdeck_lifecycle.errors import Conflict, NotFound, QuarterdeckError, Unavailable, Unsupported
 from quarterdeck_lifecycle.release.model import Identity, Marks, Workload
 
 ROLLING = ("updating", "rollback_started")
 HALTED = ("paused", "rollback_paused")
 FAILED = ("failed", "rejected", "orphaned")
+
+
+class Raced(Conflict):
+    """The service was written to, by somebody or by Swarm itself, between the look and the write: nothing was sent."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
