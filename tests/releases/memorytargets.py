@@ -216,13 +216,8 @@ class ContainerTarget(MemoryTarget):
         return told
 
     async def clear_up(self, change: Change, say: Say) -> str:
-        """Away with what was created."""
-        await self._read("look before clearing up")
-        new = self._new(change)
-        if new is None:
-            return "nothing to clear up"
-        await self._remove(change, new)
-        return "removed what was created"
+        """Away with what was created; a restart of its host may have started it."""
+        return await self.put_back(change, say)
 
     async def _remove(self, change: Change, new: Container) -> None:
         await self._write(change, "remove new", lambda: self.world.hosts[self._host].containers.pop(new.id, None))

@@ -76,7 +76,7 @@ class Engine:
         self._proof = Proof(plan, targets, prober, measures, clock, self._turns, self._note)
         self._keeper = Keeper(plan, targets, clock, self._note)
         self._keeper.on_lost = self._turns.interrupt
-        self._undo = Undo(plan, targets, journal, self._keeper, self._proof, self._turns, clock, self._note)
+        self._undo = Undo(plan, targets, journal, self._keeper, self._proof, self._turns, clock, self._note, self._stand)
         self._at = ""
         self._done: dict[str, str] = {}
         self._touched: list[str] = []
@@ -89,6 +89,8 @@ class Engine:
     async def run(self) -> Ended:
         """Go forward, from where the journal says. Never raises QuarterdeckError."""
         try:
+            if self.plan.kind == "rollback":
+                self._journal.lenient()
             await self._remember()
             if self._released():
                 return self._settled()
@@ -111,6 +113,7 @@ class Engine:
 
     async def recover(self) -> Ended:
         """Settle a release whose runner is dead. Done a second time it changes nothing."""
+        self._journal.lenient()
         unread = False
         try:
             await self._remember()
@@ -120,9 +123,8 @@ class Engine:
             return self._settled()
         if self._proven:
             return await self._finish()
-        if self.plan.kind == "rollback" and await self._still_ours():
+        if self.plan.kind == "rollback" and (await self._still_ours() or await self._runs()):
             return await self.run()
-        self._journal.lenient()
         try:
             self._turns.start()
             await self._inherit()
@@ -171,6 +173,14 @@ class Engine:
         except QuarterdeckError as error:
             await self._note(f"the leases cannot be read: {error}")
             return False
+
+    async def _runs(self) -> bool:
+        """Whether what was released runs everywhere, whatever a ledger that could not be written says."""
+        try:
+            await self._proof.verify()
+        except QuarterdeckError:
+            return False
+        return True
 
     async def _remember(self) -> None:
         self._done = {id: told for id, told in (await self._journal.done()).items() if told.startswith(DONE)}
@@ -434,6 +444,9 @@ class Engine:
     async def _news(self, result: str, message: str) -> None:
         if self.plan.announce:
             await self._note(await self._announce(result, message))
+
+    def _stand(self, step: str) -> None:
+        self._at = step
 
     async def _note(self, message: str) -> None:
         await self._journal.note(self._at, message)
