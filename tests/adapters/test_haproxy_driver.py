@@ -230,21 +230,56 @@ async def test_a_reload_forgets_added_servers_and_keeps_slots(open_haproxy: Open
 async def test_warnings_tell_what_a_plan_must_say(open_haproxy: OpenHaproxy) -> None:
     haproxy = open_haproxy(
         {
-            "static": ["balance static-rr", f"server web {DEAD}"],
             "bare": ["server-template slot 2 0.0.0.0:0 disabled"],
             "sticky": ["cookie SRV insert", f"server web {DEAD} cookie web"],
-            "secure": [f"server web {DEAD} ssl verify none"],
         }
     )
     said = {name: " ".join(await driver(haproxy, name).warnings()) for name in haproxy.ports}
-    weak = make(SOURCE, {"kind": "haproxy", "backend": "bare", "socket": haproxy.weak_socket})
-    assert "balances by static-rr" in said["static"]
     assert "have no `check`" in said["bare"]
     assert "forgets" not in said["bare"]
     assert "cookies bind clients" in said["sticky"]
-    assert "use TLS" in said["secure"]
-    assert "level admin" not in said["bare"]
-    assert "has the level operator" in (await weak.warnings())[0]
+
+
+async def test_what_would_stop_a_release_half_way_is_said_before(open_haproxy: OpenHaproxy) -> None:
+    haproxy = open_haproxy(
+        {
+            "app": [f"server web {DEAD}"],
+            "static": ["balance static-rr", f"server web {DEAD}"],
+            "staticslots": ["balance static-rr", SLOTS],
+            "secure": [f"server web {DEAD} ssl verify none"],
+            "random": ["balance random(3)", f"server web {DEAD}"],
+            "least": ["balance leastconn", f"server web {DEAD}"],
+            "first": ["balance first", f"server web {DEAD}"],
+            "ring": ["balance hdr(host)", "hash-type consistent", f"server web {DEAD}"],
+            "map": ["balance hdr(host)", f"server web {DEAD}"],
+        }
+    )
+    weak = make(SOURCE, {"kind": "haproxy", "backend": "app", "socket": haproxy.weak_socket})
+    with pytest.raises(Unsupported, match="has the level operator"):
+        await weak.warnings()
+    for backend, why in (("static", "balances by"), ("secure", "use TLS")):
+        with pytest.raises(Unsupported, match=why):
+            await driver(haproxy, backend).warnings()
+        with permit(SOURCE), pytest.raises(Unsupported):
+            await driver(haproxy, backend).add("x", "127.0.0.1:2")
+    for backend in ("app", "staticslots", "random", "least", "first", "ring"):
+        assert await driver(haproxy, backend).warnings()
+        with permit(SOURCE):
+            await driver(haproxy, backend).add("x", "127.0.0.1:2")
+    assert "hash-type consistent" in " ".join(await driver(haproxy, "map").warnings())
+    with permit(SOURCE), pytest.raises(Unsupported):
+        await driver(haproxy, "map").add("x", "127.0.0.1:2")
+
+
+async def test_a_server_that_dns_moves_keeps_its_address(open_haproxy: OpenHaproxy) -> None:
+    proxy = driver(open_haproxy({"app": ["server web localhost:1 check"]}))
+    with permit(SOURCE):
+        await proxy.remove("web")
+        await proxy.remove("web")
+        assert await proxy.add("new", "127.0.0.1:3") == "new"
+    web = (await proxy.servers())["web"]
+    assert web.state == "maint"
+    assert web.address in ("127.0.0.1:1", "[::1]:1")
 
 
 async def test_a_slot_without_checks_is_taken_as_it_is(open_haproxy: OpenHaproxy) -> None:

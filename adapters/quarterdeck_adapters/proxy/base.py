@@ -88,7 +88,8 @@ class Proxy(Protocol):
         """The name of the server with this address, in whatever state."""
 
     async def warnings(self) -> tuple[str, ...]:
-        """What a plan has to say about this proxy, a sentence each."""
+        """What a plan has to say about this proxy, a sentence each. Raises Unsupported for what would stop a release
+        half-way: a socket that may not write, nothing to drain with."""
 
 
 def settings_of(source: str, settings: Mapping[str, Any]) -> Settings:

@@ -25,7 +25,17 @@ from quarterdeck_adapters.proxy.base import (
     joined,
     parsed_address,
 )
-from quarterdeck_adapters.proxy.haproxy_state import FREE, OURS, SLOT, Row, in_progress, read_rows, read_stat, told
+from quarterdeck_adapters.proxy.haproxy_state import (
+    FREE,
+    OURS,
+    SLOT,
+    Row,
+    blocked,
+    in_progress,
+    read_rows,
+    read_stat,
+    told,
+)
 from quarterdeck_adapters.proxy.runtime_api import RuntimeSocket
 from quarterdeck_lifecycle.errors import Conflict, NotFound, Unsupported
 
@@ -139,9 +149,12 @@ class Haproxy:
             ) from error  # fmt: skip
 
     async def warnings(self) -> tuple[str, ...]:
-        """What a reload forgets, what is not checked, what the socket may not."""
-        level = (await self._socket.read("show cli level")).strip()
-        return told(self.backend, list((await self._rows()).values()), await self._stat(), level)
+        """What a reload forgets, what is not checked. Raises Unsupported for what would stop a release."""
+        rows, stat = list((await self._rows()).values()), await self._stat()
+        why, mend = blocked(self.backend, rows, stat, (await self._socket.read("show cli level")).strip())
+        if why:
+            raise Unsupported(f"no server of {self.backend} can be changed", source=self.source, why=why, mend=mend)
+        return told(self.backend, rows, stat)
 
     async def _take(self, rows: Mapping[str, Row], server: str, ip: str, port: int) -> str:
         """The name of the slot or new server that has the address now."""

@@ -16,7 +16,8 @@ from quarterdeck_lifecycle.errors import Malformed
 
 OURS = 1_500_000_000
 """Ids from here on mark servers that were added at runtime by a release."""
-DYNAMIC = ("roundrobin", "leastconn", "first", "random")
+HASHES = ("source", "uri", "url_param", "hdr", "rdp-cookie", "hash")
+"""Algorithms that take servers at runtime only with `hash-type consistent`, which haproxy does not tell."""
 MAINT, DRAIN = 0x01 | 0x02 | 0x20, 0x08 | 0x10
 CONFIGURED = 0x02
 PASSED = ("3", "4")
@@ -68,9 +69,24 @@ def in_progress(counts: Mapping[str, str]) -> int:
         raise Malformed("show stat", why=str(error)) from error
 
 
-def told(backend: str, rows: Sequence[Row], stat: Mapping[str, Mapping[str, str]], level: str) -> tuple[str, ...]:
-    """What a plan has to say: what a reload forgets, what is not checked, what the socket may not."""
-    said = [f"the haproxy socket has the level {level}: a release needs `level admin`"] if level != "admin" else []
+def blocked(backend: str, rows: Sequence[Row], stat: Mapping[str, Mapping[str, str]], level: str) -> tuple[str, str]:
+    """Why a server cannot be added or moved here, and what to do; both empty when it can."""
+    if level != "admin":
+        return f"the haproxy socket has the level {level}", "give it a stats socket of `level admin`"
+    if any(row.free for row in rows):
+        return "", ""
+    if stat.get("BACKEND", {}).get("algo") == "static-rr":
+        why = f"{backend} balances by static-rr, which takes no servers at runtime, and has no free slot"
+        return why, f"`balance roundrobin` or `leastconn`, or slots: {SLOT}"
+    if any(row.tls for row in rows):
+        why = f"the servers of {backend} use TLS, one added at runtime would not, and it has no free slot"
+        return why, f"declare slots: {SLOT} ssl ..."
+    return "", ""
+
+
+def told(backend: str, rows: Sequence[Row], stat: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """What a plan has to say: what a reload forgets, what is not checked."""
+    said = []
     free = [row for row in rows if row.free]
     if any(row.lasting for row in free):
         said.append(
@@ -87,11 +103,8 @@ def told(backend: str, rows: Sequence[Row], stat: Mapping[str, Mapping[str, str]
             f"haproxy forgets servers added to {backend} when it reloads, also with server-state-file; slots in its "
             f"configuration last: {SLOT}"
         )
-        algorithm = stat.get("BACKEND", {}).get("algo", "")
-        if algorithm and algorithm.partition("(")[0] not in DYNAMIC:
-            said.append(f"{backend} balances by {algorithm}, which takes no servers at runtime")
-        if any(row.tls for row in rows):
-            said.append(f"the servers of {backend} use TLS, one added at runtime would not: declare slots")
+    if not free and (algorithm := stat.get("BACKEND", {}).get("algo")) in HASHES:
+        said.append(f"{backend} balances by {algorithm}: without `hash-type consistent` no server can be added to it")
     if not all(row.checked for row in free):
         said.append(f"free slots of {backend} have no `check`: haproxy will not see a server fail there")
     if any(stat.get(row.server.name, {}).get("cookie") for row in rows):

@@ -3,7 +3,8 @@
 The provider takes a container up by the labels that it inherited, one with a healthcheck only while that is healthy,
 and drops it when it turns unhealthy or stops (https://doc.traefik.io/traefik/providers/docker/). The API is only
 read: `GET /api/http/services/NAME@docker` (https://doc.traefik.io/traefik/operations/api/). So adding is waiting,
-draining is making the old container unhealthy with `drain_exec`, and there is nothing to remove.
+draining is making the old container unhealthy with `drain_exec`, and there is nothing to remove. What `drain_exec` did
+must not outlast a restart of the container: going back restarts it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from quarterdeck_adapters.proxy.base import (
 from quarterdeck_lifecycle.errors import Conflict, Malformed, QuarterdeckError, Timeout, Unsupported
 from quarterdeck_lifecycle.permit import require
 
-APPEAR_S = 60.0
+APPEAR_S = 120.0
 """Longest wait until Traefik lists a container that is healthy, or drops one that is not: the provider follows the
-engine's events (at most every 2 s, providersThrottleDuration), the healthcheck needs its interval times its retries."""
+engine's events (at most every 2 s, providersThrottleDuration), the healthcheck needs its interval times its retries,
+90 s when it says nothing of them."""
 EXEC_S = 30.0
 DEADLINE_S = 5.0
 POLL_S = 0.5
@@ -91,10 +93,7 @@ class Traefik:
             return
         require(self.source, f"drain_exec in {server}")
         if not self._exec or self._run is None:
-            raise Unsupported(
-                f"{server} cannot be drained", source=self.source, why="the target's proxy has no drain_exec",
-                mend="name a program that makes the container's healthcheck fail",
-            )  # fmt: skip
+            raise self._no_exec(server)
         try:
             async with asyncio.timeout(EXEC_S):
                 await self._run(self._exec)
@@ -119,16 +118,18 @@ class Traefik:
         """Nothing: Traefik drops a container when it stops."""
 
     async def warnings(self) -> tuple[str, ...]:
-        """What is missing for a release without failed requests."""
-        said = []
-        if not await self.servers():
-            said.append(f"Traefik lists no servers for {self.service}")
+        """What Traefik cannot tell. Raises Unsupported without a program to drain with."""
         if not self._exec:
-            said.append("without drain_exec the old container cannot be drained: requests in flight fail when it stops")
-        said.append(
-            f"Traefik does not count requests in flight: {self.drain_s:g} s are waited after it dropped the old one"
-        )
-        return tuple(said)
+            raise self._no_exec(self.service)
+        waits = f"Traefik does not count requests in flight: {self.drain_s:g} s are waited after it dropped the old one"
+        return (waits,) if await self.servers() else (f"Traefik lists no servers for {self.service}", waits)
+
+    def _no_exec(self, what: str) -> Unsupported:
+        return Unsupported(
+            f"{what} cannot be drained", source=self.source, why="the target's proxy has no drain_exec",
+            mend="name a program that makes the container's healthcheck fail until it is restarted: "
+            "drain_exec: [touch, /dev/shm/drain]",
+        )  # fmt: skip
 
     async def _until(self, server: str, *, listed: bool) -> bool:
         """Whether it came to be so within `appear_s`. Traefik may restart meanwhile: the last error counts."""
