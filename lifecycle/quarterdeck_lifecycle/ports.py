@@ -276,3 +276,11 @@ class Adopts(Protocol):
 
     def adopt(self, verb: str, record: Record | None, args: Mapping[str, str]) -> Ref:
         """The row of its own that a verb (by its title) is meant for. Raises NotFound, Refused, Unsupported."""
+
+
+@runtime_checkable
+class Authors(Protocol):
+    """A source that knows which changes of other sources' rows are of its making."""
+
+    def by(self, ref: Ref, at: float) -> tuple[str, str]:
+        """The operation that a change seen at `at` (epoch seconds) is of, and who began it; empty texts for none."""

@@ -33,7 +33,7 @@ from quarterdeck_lifecycle.kinds import Container, Series
 from quarterdeck_lifecycle.ledger import Actor, Ledger
 from quarterdeck_lifecycle.operate import Operator
 from quarterdeck_lifecycle.policy import Place, Policy
-from quarterdeck_lifecycle.ports import QueriesSeries
+from quarterdeck_lifecycle.ports import Authors, QueriesSeries
 from quarterdeck_lifecycle.records import Record, Ref
 from quarterdeck_lifecycle.release.model import SERVICES
 from quarterdeck_lifecycle.release.ports import Deploys
@@ -328,7 +328,12 @@ class Boot:
             raise Timeout(what, source=source, why=f"no answer within {deadline:g} s") from error
 
     def _by(self, ref: Ref, at: float) -> tuple[Literal["us", "outside"], str, str]:
-        return self.operator.by(ref, at)
+        told = self.operator.by(ref, at)
+        services = self.hub.sources.get(SERVICES)
+        if told[0] == "us" or not isinstance(services, Authors):
+            return told
+        op, actor = services.by(ref, at)
+        return ("us", op, actor) if op else told
 
     def _keep_changes(self, rows: Sequence[ChangeRow]) -> None:
         async def keep() -> int:

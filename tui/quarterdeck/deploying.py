@@ -190,6 +190,7 @@ class Deploying(Promoting):
 
     def _asked(self, verb: Verb, pair: Pair, word: str) -> Asked:
         """What is known before there is a plan: whether the name is typed, and what is shut."""
+        from quarterdeck.releasing.standing import called, value_of
         from quarterdeck.screens.deploy import Asked, back_options
 
         boot, services = self._releasing.app.boot, self.services
@@ -204,8 +205,7 @@ class Deploying(Promoting):
         shut = closed if closed and ": W " not in closed else ""
         points = services.choices.get(service_ref(*pair), []) if services is not None else []
         backs = [
-            (f"v{point.revision} {point.identity.short}" if point.revision else point.identity.short,
-             "current" if point.current else point.identity.digest or point.identity.image_id, point.proven)
+            (called(point), "current" if point.current else value_of(point), point.proven)
             for point in points if point.ready
         ]  # fmt: skip
         return Asked(

@@ -12,7 +12,7 @@ from quarterdeck.releasing.opfolder import OpFolder
 from quarterdeck.releasing.serviceactions import actions
 from quarterdeck.releasing.standing import Seen, choices, offered, standing
 from quarterdeck.releasing.targets import places_of, target_at
-from quarterdeck.releasing.telling import operation_record
+from quarterdeck.releasing.telling import made_by, operation_record
 from quarterdeck_adapters.blocking import call
 from quarterdeck_config.schema import Service as ServiceConfig
 from quarterdeck_lifecycle.errors import QuarterdeckError
@@ -26,12 +26,15 @@ from quarterdeck_lifecycle.state import StateError
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
     from quarterdeck.releasing.desk import Desk
+    from quarterdeck.releasing.desk import Operation as Kept
 
 AT_ONCE = 8
 LOOK_S = 6.0
 REST_S, BUSY_S = 30.0, 5.0
 OPS_REST_S, OPS_BUSY_S = 10.0, 2.0
 RECENT = 200
+RECENT_CHANGES = 20
+"""Operations that a change seen now may be of."""
 
 
 class ServiceSource:
@@ -51,6 +54,8 @@ class ServiceSource:
         self.actions: Mapping[str, Action] = actions(self)
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._running: dict[Ref, Operation] = {}
+        self._recent: Sequence[Kept] = ()
+        self._names: dict[Ref, str] = {}
 
     async def probe(self) -> Probe:
         """How many services the config has."""
@@ -121,15 +126,24 @@ class ServiceSource:
 
     def _boxes(self) -> Sequence[Container]:
         rows = (row for snap in self.boot.hub.snapshots("container") for row in snap.rows)
-        return [row for row in rows if isinstance(row, Container)]
+        boxes = [row for row in rows if isinstance(row, Container)]
+        self._names = {box.ref: box.name for box in boxes}
+        return boxes
 
     # operations
+
+    def by(self, ref: Ref, at: float) -> tuple[str, str]:
+        """The operation that made a change seen now, and who released; empty ones where none did."""
+        row = self.boot.hub.find(ref)
+        name = row.name if row is not None else self._names.get(ref, "")
+        return made_by(self._recent, ref, name, at)
 
     async def _operations(self) -> Sequence[Operation]:
         found = await self.desk.operations(RECENT)
         live = [each for each in found if each.state != "ended"]
         events = {each.op: await self._events(each.op) for each in live}
         rows = [operation_record(each, events.get(each.op, ())) for each in found]
+        self._recent = found[:RECENT_CHANGES]
         running = {service_ref(row.service, row.environment): row for row in rows if not row.result}
         if {ref: row.op for ref, row in running.items()} != {ref: row.op for ref, row in self._running.items()}:
             self.boot.hub.poke(self.name, "service")

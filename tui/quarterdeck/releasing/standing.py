@@ -42,9 +42,14 @@ def best(found: Iterable[Point]) -> Point | None:
 
 def called(point: Point) -> str:
     """`v40`, and where no release of ours made it, its short identity."""
-    if point.identity.kind == "model" or not point.revision:
+    if point.identity.kind == "model":
         return point.identity.short
-    return f"v{point.revision}"
+    return f"v{point.revision}" if point.revision else point.identity.short[:7]
+
+
+def value_of(point: Point) -> str:
+    """What names a point to a plan: its digest, where it has none the engine's id."""
+    return point.identity.digest or point.identity.image_id
 
 
 def readiness(seen: Sequence[Seen]) -> tuple[bool, str, str]:
@@ -57,13 +62,14 @@ def readiness(seen: Sequence[Seen]) -> tuple[bool, str, str]:
     found = choices(seen)
     chosen = best(found)
     if chosen is not None:
-        unproven = "" if chosen.proven else ", never proven"
-        count = f"{len(chosen.ids)}/{total} {hosts}{unproven}"
-        return chosen.proven, f"{'✓' if chosen.proven else '▲ '}{called(chosen)} {count}", called(chosen)
+        count = f"{len(chosen.ids)}/{total} {hosts}"
+        if chosen.proven:
+            return True, f"✓{called(chosen)} {count}", called(chosen)
+        return False, f"▲{called(chosen)} {count} unproven", called(chosen)
     older = [point for point in found if not point.current]
     if older:
         return False, f"{called(older[0])} {len(older[0].ids)}/{total} {hosts}: {older[0].missing[0]}", ""
-    return False, "nothing is kept to go back to", ""
+    return False, "nothing is kept", ""
 
 
 def standing(

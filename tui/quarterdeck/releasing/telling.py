@@ -11,6 +11,8 @@ from quarterdeck_lifecycle.records import Link, Ref, Status
 from quarterdeck_lifecycle.release.model import SERVICES, Event, Step
 
 RESULTS = {"SUCCEEDED": Status.OK, "ROLLED_BACK": Status.LOOK, "ABORTED": Status.LOOK, "REFUSED": Status.LOOK}
+LATE_S = 45.0
+"""A change is seen at most so long after it was made, where it has to be polled for."""
 STATES = {"running": Status.RUNNING, "waiting": Status.WAITING, "dead": Status.BAD}
 
 
@@ -49,3 +51,21 @@ def operation_record(found: desk.Operation, events: Sequence[Event] = ()) -> Ope
         alive=found.state in ("running", "waiting"),
         links=(Link(kind="service", value=found.service, evidence="the operation"),),
     )  # fmt: skip
+
+
+def made_by(recent: Sequence[desk.Operation], ref: Ref, name: str, at: float) -> tuple[str, str]:
+    """The operation (and its actor) that a change of `ref`, called `name`, at that time is of; else empty texts.
+
+    Ours are the containers of its targets and those that hold its id, from its begin until a little after its end.
+    """
+    for each in recent:
+        began, ended = epoch(each.created_at), epoch(each.ended_at)
+        if each.plan is None or began is None or at < began or (ended is not None and at > ended + LATE_S):
+            continue
+        for change in each.plan.changes:
+            ours = change.place.source == ref.source and (
+                name.startswith((change.place.name, "qd-lease-")) or each.op in name
+            )
+            if ours or ref.id.startswith(f"{each.service}@"):
+                return each.op, each.actor
+    return "", ""

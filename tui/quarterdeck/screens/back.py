@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from quarterdeck.releasing.standing import best, called
+from quarterdeck.releasing.standing import best, called, value_of
 from quarterdeck.screens.dialogs import Dialog, line
 from quarterdeck.views.fmt import age, stamp
 from quarterdeck.widgets.cells import UNICODE, Cell, Column, Row
@@ -19,7 +19,7 @@ from quarterdeck_lifecycle.release.choosing import Point
 
 COLUMNS = (
     Column("status", "", 1),
-    Column("revision", "REV", 6),
+    Column("revision", "REV", 7),
     Column("what", "RUNS", 13),
     Column("when", "WHEN (UTC)", 17, priority=2),
     Column("age", "AGE", 4, "right"),
@@ -39,7 +39,7 @@ class BackDialog(Dialog[str]):
     def __init__(self, name: str, points: Sequence[Point], now: float) -> None:
         super().__init__()
         self._name, self._now = name, now
-        self._points = {_value(point): point for point in points if not point.current}
+        self._points = {value_of(point): point for point in points if not point.current}
 
     def compose(self) -> ComposeResult:
         """Title and rows."""
@@ -55,7 +55,7 @@ class BackDialog(Dialog[str]):
         table.set_rows([self._row(value, point) for value, point in self._points.items()])
         first = best(self._points.values())
         if first is not None:
-            table.move_to_key(_value(first))
+            table.move_to_key(value_of(first))
         table.focus()
 
     def _row(self, value: str, point: Point) -> Row:
@@ -88,7 +88,3 @@ class BackDialog(Dialog[str]):
         """Enter."""
         event.stop()
         self.action_take()
-
-
-def _value(point: Point) -> str:
-    return point.identity.digest or point.identity.image_id

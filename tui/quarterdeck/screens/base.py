@@ -53,6 +53,10 @@ class SubScreen(Screen[None]):
     def on_mount(self) -> None:
         """Show the title and the keys."""
         self.entitle(self._title)
+        self.show_foot()
+
+    def show_foot(self) -> None:
+        """The keys that apply now; painted only when they are others."""
         cells: list[Cell] = []
         for key, word in self.foot_keys():
             cells += [Cell(key, "accent"), Cell(f" {word}  ", "dim")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from operator import attrgetter
@@ -17,6 +16,7 @@ from textual.widgets import Input, Static
 
 from quarterdeck.screens.dialogs import Dialog, line, whole
 from quarterdeck.screens.typed import TypedInput
+from quarterdeck.views.plan import brief
 from quarterdeck_lifecycle.ports import Preview
 from quarterdeck_lifecycle.verbs import Verb
 
@@ -27,12 +27,6 @@ ARMING_S = 0.3
 REPEAT_S = 0.12
 BODY, AROUND = 16, 7
 """The most lines of the body, and the lines around it: the frame, the title, what is typed and how."""
-_LONG_ID = re.compile(r"\b[0-9a-f]{64}\b")
-
-
-def _brief(text: str) -> str:
-    """Ids of 64 hexadecimal digits by their first twelve; what is sent and copied has them whole."""
-    return _LONG_ID.sub(lambda match: match[0][:12], text)
 
 
 class ConfirmDialog(Dialog[str]):
@@ -107,15 +101,15 @@ class ConfirmDialog(Dialog[str]):
 
     def _lines(self, preview: Preview) -> Iterator[Static]:
         for warning in preview.warnings:
-            yield whole(f"  ▲ {_brief(warning)}", "bold yellow")
+            yield whole(f"  ▲ {brief(warning)}", "bold yellow")
         for impact in preview.impact[:40]:
-            yield whole(f"  goes    {_brief(impact)}", "yellow")
+            yield whole(f"  goes    {brief(impact)}", "yellow")
         if len(preview.impact) > 40:
             yield whole(f"  goes    and {len(preview.impact) - 40} more", "yellow")
         if preview.before or preview.after:
-            yield whole(f"  changes {_brief(preview.before or '-')} → {_brief(preview.after or '-')}")
+            yield whole(f"  changes {brief(preview.before or '-')} → {brief(preview.after or '-')}")
         for step in preview.steps:
-            yield whole(f"  sends   {_brief(f'{step.call} {step.detail}')}".rstrip())
+            yield whole(f"  sends   {brief(f'{step.call} {step.detail}')}".rstrip())
         if preview.inverse is not None:
             yield whole(f"  undo    {preview.inverse[0]}", "dim")
         elif preview.why_no_inverse:

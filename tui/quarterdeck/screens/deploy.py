@@ -167,7 +167,7 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
             return
         self.plan, self._opened = plan, self._clock()
         if plan is not None and not back:
-            options = [(f"{self._called(plan)} as planned", ""), *self.asked.backs]
+            options = [(f"as planned: {self._called(plan)}", ""), *self.asked.backs]
             self.query_one(Radio).offer(options, "")
         self._paint()
         if plan is not None and self.found is None:
@@ -325,6 +325,6 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
 def back_options(points: Sequence[tuple[str, str, bool]]) -> tuple[tuple[str, str], ...]:
     """The radio's options from (name, value, proven): the newest three."""
     return tuple(
-        (f"{name}{f' proven {UNICODE.ok}' if proven else ''}{', runs now' if value == 'current' else ''}", value)
+        (f"{name}{f' {UNICODE.ok}proven' if proven else ''}{' (now)' if value == 'current' else ''}", value)
         for name, value, proven in points[:3]
     )

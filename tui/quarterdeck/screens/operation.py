@@ -46,9 +46,9 @@ class OperationScreen(VerbScreen):
         Binding("ctrl+c", "interrupt", show=False),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("operation.keep", "keep"), ("operation.extend", "extend"), ("operation.put_back", "put back"),
+        ("operation.keep", "keep now"), ("operation.extend", "extend"), ("operation.put_back", "put back now"),
         ("operation.abort", "abort"), ("operation.approve", "approve"), ("operation.recover", "recover"),
-        ("operation.plan", "plan"), ("operation.report", "report"), ("help", ""),
+        ("operation.plan", "plan"), ("operation.report", "report"), ("help", "keys"),
     )  # fmt: skip
 
     def __init__(self, boot: Boot, op: str) -> None:
@@ -133,6 +133,7 @@ class OperationScreen(VerbScreen):
         if not self.is_mounted:
             return
         found, progress, now = self._found, self.progress, self.app.now()
+        self.show_foot()
         if found is not None:
             title = f"{found.kind} {found.service} → {found.environment or '-'}   {short_op(found.op)}"
             self.entitle(title, [Cell(f" by {found.actor} on {found.host} ", "dim")])
@@ -159,6 +160,16 @@ class OperationScreen(VerbScreen):
             if handler is not None:
                 handler()
                 return
+
+    def foot_keys(self) -> tuple[tuple[str, str], ...]:
+        """The keys that apply to it as it is now."""
+        progress = self.progress
+        ended = progress is not None and bool(progress.result)
+        dead = progress is not None and (progress.dead or progress.result == "STUCK")
+        hidden = set() if progress is not None and progress.waits else {"operation.approve"}
+        hidden |= set() if dead else {"operation.recover"}
+        hidden |= {f"operation.{id}" for id in ("keep", "extend", "put_back", "abort")} if ended or dead else set()
+        return tuple((self.key_of(id), word) for id, word in self.foot if id not in hidden)
 
     def _ask(self, id: str) -> None:
         self.app.work(self._asked(id), id)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HISTORY_COLUMNS = (
     Column("status", "", 1),
-    Column("revision", "REV", 5),
+    Column("revision", "REV", 7),
     Column("what", "RUNS", 14, flex=1, min_width=12),
     Column("when", "WHEN (UTC)", 17, flex=0),
     Column("kind", "KIND", 8, priority=2),
@@ -82,7 +82,7 @@ def _of_operation(each: Operation, point: Point | None) -> Entry:
 
 
 def _of_point(point: Point) -> Entry:
-    name = f"v{point.revision}" if point.revision else point.identity.short
+    name = f"v{point.revision}" if point.revision else point.identity.short[:7]
     return Entry(
         key=f"kept {point.identity.reference}", name=name, what=point.identity.short, at=point.at, kind="kept",
         by="-", result="-", proven=point.proven, ready=point.ready and not point.current,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ MODES = {
     "stop-start": "stop, then start", "start-first": "start-first, drained by the proxy", "overlap": "overlap",
     "rolling": "rolled by the orchestrator", "alias": "alias moved",
 }  # fmt: skip
-ORDER = {"prepare": 0, "switch": 1, "gate": 2, "retire": 3, "keep": 4, "whole": 5}
+_LONG_ID = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 class Known(NamedTuple):
@@ -34,13 +35,18 @@ class Known(NamedTuple):
     migrations: tuple[str, ...] = ()
 
 
+def brief(text: str) -> str:
+    """Ids of 64 hexadecimal digits by their first twelve; what is sent and copied has them whole."""
+    return _LONG_ID.sub(lambda match: match[0][:12], text)
+
+
 def labelled(label: str, cells: Iterable[Cell], width: int) -> list[Line]:
     """The cells after a label, on as many lines as they need; each cell stays whole unless it is wider than a line."""
     head = Cell(label.ljust(LABEL), "dim")
     lines, room = [[head]], width - LABEL
     used = 0
     for cell in cells:
-        for part in _parts(cell, room):
+        for part in _parts(Cell(brief(cell.text), cell.style), room):
             length = cell_len(part.text.rstrip())
             if used and used + length > room:
                 lines.append([Cell(" " * LABEL)])
@@ -73,7 +79,7 @@ def identity_words(identity: Identity | None) -> str:
 
 def _tag(identity: Identity) -> str:
     wanted = identity.wanted.rpartition("/")[2]
-    return "" if wanted.startswith("sha256:") or wanted == identity.digest else wanted
+    return "" if "sha256:" in wanted or wanted == identity.digest else wanted
 
 
 def identity_cells(identity: Identity | None, now: float) -> list[Cell]:
