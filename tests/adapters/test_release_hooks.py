@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -55,6 +56,21 @@ async def test_output_facts_and_end(tmp_path: Path) -> None:
     ended = await runner.run(python(code), PATIENT, facts, said)
     assert sorted(said) == sorted([str(tmp_path), "20261123T1-ab SUCCEEDED", "yes", "''"])
     assert ended.endswith("exit code 0, 4 lines of output")
+
+
+async def test_it_has_no_input() -> None:
+    reading, writing = os.pipe()
+    kept = os.dup(0)
+    os.dup2(reading, 0)
+    try:
+        os.write(writing, b"y\n")
+        said = Said()
+        await HookRunner().run(python("import sys; print(repr(sys.stdin.readline()))"), PATIENT, {}, said)
+        assert said == ["''"]
+    finally:
+        os.dup2(kept, 0)
+        for each in (reading, writing, kept):
+            os.close(each)
 
 
 async def test_the_runners_own_environment_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,10 +197,14 @@ async def test_what_cannot_start(tmp_path: Path) -> None:
 
 
 async def test_nothing_is_left_open() -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(3):
-        await HookRunner().run(python("print(1)"), PATIENT, {}, Said())
+    said = Said()
+    before = os.listdir("/proc/self/fd")
+    escaping = CHILD.replace("sleep(600)'])", "sleep(600)'], start_new_session=True)")
+    try:
+        await HookRunner().run(python(escaping), PATIENT, {}, said)
         with pytest.raises(ToolMissing):
             await HookRunner().run(["/nowhere/none"], PATIENT, {}, Said())
-    await asyncio.sleep(0)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+        await asyncio.sleep(0)
+        assert len(os.listdir("/proc/self/fd")) <= len(before)
+    finally:
+        os.kill(int(said[0].split()[0]), signal.SIGKILL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,7 +82,7 @@ async def test_the_expected_status_may_be_any() -> None:
 
 
 async def test_a_body_without_an_end_matches_within_the_bound() -> None:
-    async with peer(says(HEAD + b"ready" + b"." * MOST_BODY * 4)) as there:
+    async with peer(drips(HEAD + b"ready" + b"." * MOST_BODY * 2)) as there:
         assert (await get(f"http://{there.address}/", body="^ready")).verdict == "pass"
 
 
@@ -203,8 +204,11 @@ async def test_tcp() -> None:
         assert sample.said.startswith("connected after ")
 
 
-async def test_tcp_to_a_forwarder_with_nothing_behind_it() -> None:
+@pytest.mark.parametrize("linger", [None, struct.pack("ii", 1, 0)], ids=["end", "reset"])
+async def test_tcp_to_a_forwarder_with_nothing_behind_it(linger: bytes | None) -> None:
     async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if linger is not None:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
 
     server = await asyncio.start_server(close, "127.0.0.1", 0)

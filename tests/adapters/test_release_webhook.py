@@ -130,8 +130,9 @@ async def test_tries(
         assert (there.connections, teller.waited) == (connections, waited)
 
 
-async def test_a_hang_is_not_sent_twice(private: Authority) -> None:
-    async with peer(hangs(), tls=private.context([f"DNS:{HOST}"])) as there:
+@pytest.mark.parametrize("script", [hangs(), drips(b"HTTP/1.1 200 OK\r\nX: ", b"y")], ids=["hang", "drip"])
+async def test_a_hang_is_not_sent_twice(private: Authority, script: Script) -> None:
+    async with peer(script, tls=private.context([f"DNS:{HOST}"])) as there:
         teller = Teller(private.ca_file, deadline=0.5)
         assert await teller.tell(there.port) == "ops: not sent: no answer within 0.5 s; it may have arrived"
         assert there.connections == 1
@@ -153,7 +154,7 @@ async def test_a_peer_without_tls_hangs_in_the_handshake(private: Authority) -> 
 async def test_a_huge_answer_is_left_unread(private: Authority) -> None:
     endless = drips(b"HTTP/1.1 500 Oh\r\n\r\n", b"x" * 65536)
     async with peer(endless, tls=private.context([f"DNS:{HOST}"])) as there:
-        said = await Teller(private.ca_file).tell(there.port)
+        said = await Teller(private.ca_file, deadline=600.0).tell(there.port)
         assert "500: xxx" in said
         assert len(said) < 300
     async with peer(drips(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), tls=private.context([f"DNS:{HOST}"])) as there:
@@ -238,6 +239,7 @@ def raising(error: Exception) -> Callable[[SecretRef], str]:
     [
         ({"token": SecretRef(env="T"), "secret": raising(AuthFailed("the variable T is not set"))}, "T is not set"),
         ({"token": SecretRef(env="T"), "secret": raising(KeyError("odd"))}, "KeyError"),
+        ({"token": SecretRef(env="T"), "secret": raising(OSError(f"no {TOKEN}"))}, "no ***"),
         (
             {"token": SecretRef(env="T"), "secret": lambda _: f"{TOKEN}\r\nX: y"},
             "its token is empty or holds a character",
