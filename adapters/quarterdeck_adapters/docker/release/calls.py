@@ -53,9 +53,13 @@ class Calls:
         return await self.engine.call(work, what=what, deadline=deadline)
 
     async def _write(self, work: Callable[[Any], T], what: str, deadline: float | None = None) -> T:
+        await self.guard()
+        return await self._call(work, what, deadline)
+
+    async def guard(self) -> None:
+        """Await the fence. Raises LeaseLost."""
         if self.fence is not None:
             await self.fence()
-        return await self._call(work, what, deadline)
 
     async def container(self, id: str) -> dict[str, Any] | None:
         """The container of exactly this id, None when there is none."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quarterdeck_adapters.docker.release.calls import Calls, Json
 from quarterdeck_adapters.docker.release.facts import Facts
 from quarterdeck_adapters.docker.release.recreate import networks
+from quarterdeck_adapters.docker.release.reviving import revived
 from quarterdeck_lifecycle.errors import Conflict, Unavailable
 from quarterdeck_lifecycle.release.ports import Say
 
@@ -75,8 +76,10 @@ class Routing:
         from quarterdeck_adapters.proxy import wait_healthy
 
         proxy, at = self.proxy(str(new["Id"])), await self._address(new)
+        await self.calls.guard()
         name = await proxy.add(server_name(new), at)
         await wait_healthy(proxy, name, deadline, self.calls.name)
+        await self.calls.guard()
         await proxy.ready(name)
         return f"{name} ({at}) gets traffic"
 
@@ -96,10 +99,12 @@ class Routing:
         name = await proxy.find(self.facts.old_server)
         if name is None or name == there:
             return "the old one was out of the proxy already"
+        await self.calls.guard()
         await proxy.drain(name)
         left = await wait_idle(proxy, name, say)
         if left:
             await say(f"{name}: {left} still in progress after {proxy.drain_s:g} s, they are ended")
+        await self.calls.guard()
         await proxy.remove(name)
         return f"{name} drained, {left} left" if left else f"{name} drained, nothing was left"
 
@@ -108,18 +113,23 @@ class Routing:
         from quarterdeck_adapters.proxy import wait_healthy, wait_idle
 
         proxy, at = self.proxy(str(leaving[0]["Id"]) if leaving else ""), await self._address(goal)
+        at = await self._address(await revived(self.calls, self.facts, proxy, at, goal, leaving, say))
         name = await proxy.find(at)
         if name is None or (await proxy.servers())[name].state != "ready":
+            await self.calls.guard()
             name = await proxy.add(server_name(goal), at)
             await wait_healthy(proxy, name, deadline, self.calls.name)
+            await self.calls.guard()
             await proxy.ready(name)
         gone = [found for each in leaving if (found := await self._server_of(proxy, each)) is not None]
         if self.facts.old_server not in ("", at) and (stale := await proxy.find(self.facts.old_server)) is not None:
             gone.append(stale)
         for each in dict.fromkeys(gone):
             if each != name:
+                await self.calls.guard()
                 await proxy.drain(each)
                 await wait_idle(proxy, each, say)
+                await self.calls.guard()
                 await proxy.remove(each)
         return f"{name} ({at}) gets traffic"
 
