@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -36,6 +36,7 @@ class Undo:
         turns: Turns,
         clock: Clock,
         say: Say,
+        at: Callable[[str], None],
     ) -> None:
         self._plan = plan
         self._targets = targets
@@ -45,6 +46,7 @@ class Undo:
         self._turns = turns
         self._clock = clock
         self._note = say
+        self._at = at
 
     async def put_back(self, touched: Sequence[Change]) -> str:
         """All of them, the last one first. Answers what was left to a later operation. Raises QuarterdeckError."""
@@ -54,6 +56,7 @@ class Undo:
                 later.append(f"{change.target} is left alone: the later operation {name} changed it")
                 continue
             step = self._back_step("put-back", change.target)
+            self._at(step.id)
             await self._journal.intent(step, before(step, change))
             said = await self._insist(step, change)
             await self._journal.outcome(step, f"{DONE}: {said}", said)
@@ -62,12 +65,14 @@ class Undo:
             step = self._back_step("gate", change.target)
             await self._judge_back(step, change)
         step = self._back_step("verify", "")
+        self._at(step.id)
         await self._journal.intent(step)
         said = await self._proof.verify_back(mine)
         await self._journal.outcome(step, f"{DONE}: {said}", said)
         return "; ".join(later)
 
     async def _judge_back(self, step: Step, change: Change) -> None:
+        self._at(step.id)
         await self._journal.intent(step)
         try:
             said = await self._proof.gate(step, change, back=True)
@@ -129,9 +134,10 @@ class Undo:
             if not (found.state or found.log):
                 continue
             for line in found.log[-EVIDENCE_LINES:]:
-                await self._note(f"{change.target} | {line}")
+                await self._journal.note("", f"{change.target} | {line}", "note")
             code = f", exit code {found.exit_code}" if found.exit_code is not None else ""
-            told = told or f" (the new one on {change.target}: {found.state or 'state unknown'}{code})"
+            last = f", last said: {found.log[-1][:200]}" if found.log else ""
+            told = told or f" (the new one on {change.target}: {found.state or 'state unknown'}{code}{last})"
         return told
 
     async def clear(self, change: Change) -> bool:

@@ -81,12 +81,12 @@ async def evidence(moves: Moves, change: Change, which: str, lines: int) -> Evid
     found = await moves.new(change) if which == "new" else await moves.calls.container(read(change).old_id)
     if found is None:
         raise NotFound(f"the {which} {change.place.name} is gone", source=moves.calls.name)
-    running = status(found) in ALIVE
+    running, up = status(found) in ALIVE, status(found) in ("running", "paused")
     log = await moves.calls.log(str(found["Id"]), lines) if status(found) != "created" else ()
     return Evidence(
         target=change.target, which="new" if which == "new" else "old",
         state=status(found) if running else ending(found),
-        exit_code=None if running else (found.get("State") or {}).get("ExitCode"), log=log,
+        exit_code=None if up else (found.get("State") or {}).get("ExitCode"), log=log,
         inspect=json.dumps(masked(found), indent=1, sort_keys=True),
     )  # fmt: skip
 
