@@ -74,12 +74,11 @@ def refusal(text: str, allowed: Sequence[Network] = ()) -> str:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         found = found[1:]
     for face in found:
-        bare = ipaddress.IPv6Address(int(face)) if isinstance(face, ipaddress.IPv6Address) else face
-        if any(bare in network for network in METADATA):
+        if any(face in network for network in METADATA):
             return f"{text} is link-local or a cloud's metadata, which is never reached"
-        if bare.is_unspecified or bare.is_multicast or str(bare) == "255.255.255.255":
+        if face.is_unspecified or face.is_multicast or str(face) == "255.255.255.255":
             return f"{text} is no single machine's address"
-        if not public(bare) and not any(bare in network for network in allowed):
-            kind = "loopback" if bare.is_loopback else "private"
+        if not public(face) and not any(face in network for network in allowed):
+            kind = "loopback" if face.is_loopback else "private"
             return f"{text} is {kind}, and peers: of this webhook does not allow it"
     return ""
