@@ -88,7 +88,7 @@ class ReleaseWorld(PracticeWorld):
             service.setdefault("gate", {}).update(QUICK)
             service["guards"] = []
             service["probe"] = {"tcp": f"127.0.0.1:{self.port}", "interval": "50ms", "timeout": "1s"}
-        self._config.write_text(yaml.safe_dump(config))
+        self._config.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def settle(self) -> None:
         """Let every operation come to its end, recovering those that are dead."""
@@ -102,7 +102,7 @@ class ReleaseWorld(PracticeWorld):
         """Change the operator's config."""
         config = yaml.safe_load(self._config.read_text())
         change(config)
-        self._config.write_text(yaml.safe_dump(config))
+        self._config.write_text(yaml.safe_dump(config, sort_keys=False))
 
     def waiting_hook(self) -> Path:
         """Make the pre hook of the service wait until the file that is answered exists."""
