@@ -15,6 +15,7 @@ from quarterdeck_adapters.docker.release.facts import Facts, policy
 from quarterdeck_adapters.docker.release.moves import ALIVE, policy_of_label, status
 from quarterdeck_adapters.docker.release.naming import new_name, old_name, op_part, retired_by
 from quarterdeck_adapters.docker.release.recreate import BUILTIN, aliases, primary
+from quarterdeck_adapters.docker.release.reviving import undrainable
 from quarterdeck_adapters.docker.release.routing import address
 from quarterdeck_adapters.docker.release.subtract import own_config
 from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Refused
@@ -52,7 +53,7 @@ async def draft(calls: Calls, place: Place, wanted: Wanted, settings: Mapping[st
     checks = list(await preflight(calls, found.old, found.others, wanted.to, found.old_image, new=found.new_image))
     warned = modes.warnings(found.old)
     if mode == "start-first":
-        more, said = await _proxied(calls, facts)
+        more, said = await _proxied(calls, facts, undrainable(str(proxy.get("kind")), found.old))
         checks, warned = [*checks, *more], [*warned, *said]
     elif mode == "stop-start":
         warned.insert(0, f"stop-then-start: {why}")
@@ -158,10 +159,12 @@ def _alias_network(old: Json) -> str:
     return first if first in named else next(iter(sorted(named)), "")
 
 
-async def _proxied(calls: Calls, facts: Facts) -> tuple[list[Check], list[str]]:
-    """Whether the proxy answers and sends traffic to the old container."""
+async def _proxied(calls: Calls, facts: Facts, cannot: str) -> tuple[list[Check], list[str]]:
+    """Whether the proxy answers and sends traffic to the old container, which it can be made to drop."""
     from quarterdeck_adapters.docker.release.routing import Routing
 
+    if cannot:
+        return [Check(name="proxy", ok=False, said=f"{facts.name} cannot be drained: {cannot}")], []
     try:
         proxy = Routing(calls, facts).proxy(facts.old_id)
         there = await proxy.find(facts.old_server) if facts.old_server else None

@@ -12,6 +12,8 @@ CREATE_S = 120.0
 START_S = 90.0
 PRUNE_S = 300.0
 ROUTE_S = 60.0
+DROP_S = 150.0
+"""How long a proxy may take to send a server nothing new: Traefik waits for the container's healthcheck to fail."""
 
 
 class Stage(NamedTuple):
@@ -38,7 +40,7 @@ def steps(place: Place, mode: Mode, wanted: Wanted, *, stop_s: int, drain_s: flo
         order = [
             pull, create, beside, direct,
             Stage("route", f"send traffic to the new {name}", "switch", ROUTE_S),
-            Stage("drain", f"wait for the old {name}'s sessions to end", "switch", drain_s + 30.0),
+            Stage("drain", f"wait for the old {name}'s sessions to end", "switch", drain_s + DROP_S),
             gate, leave, prune,
         ]  # fmt: skip
     elif mode == "overlap":
