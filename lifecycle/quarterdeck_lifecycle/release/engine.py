@@ -76,10 +76,13 @@ class Engine:
         self._proof = Proof(plan, targets, prober, measures, clock, self._turns, self._note)
         self._keeper = Keeper(plan, targets, clock, self._note)
         self._keeper.on_lost = self._turns.interrupt
-        self._undo = Undo(plan, targets, journal, self._keeper, self._proof, self._turns, clock, self._note, self._stand)
+        self._undo = Undo(
+            plan, targets, journal, self._keeper, self._proof, self._turns, clock, self._note, self._stand
+        )  # fmt: skip
         self._at = ""
         self._done: dict[str, str] = {}
         self._touched: list[str] = []
+        self._prepared: set[str] = set()
         self._left: list[str] = []
         self._proven = False
         self._tidy = True
@@ -186,8 +189,8 @@ class Engine:
         self._done = {id: told for id, told in (await self._journal.done()).items() if told.startswith(DONE)}
         begun = await self._journal.begun()
         for step in self.plan.steps:
-            if step.id in begun and step.phase in ("switch", "retire") and step.target not in self._touched:
-                self._touched.append(step.target)
+            if step.id in begun:
+                self._count(step)
         verify = next((step.id for step in self.plan.steps if step.name == "verify"), "")
         self._proven = verify in self._done
 
@@ -218,8 +221,7 @@ class Engine:
             raise LeaseLost("stopped", why=self._keeper.why_lost)
         if not self._proven:
             self._turns.raise_asked()
-        if step.phase in ("switch", "retire") and step.target not in self._touched:
-            self._touched.append(step.target)
+        self._count(step)
         try:
             await self._written(step)
         except QuarterdeckError as error:
@@ -230,6 +232,13 @@ class Engine:
         if step.name == "verify":
             self._proven = True
             self._journal.lenient()
+
+    def _count(self, step: Step) -> None:
+        """Which targets are touched, and on which something may have been made that has to go again."""
+        if step.phase == "prepare":
+            self._prepared.add(step.target)
+        if step.phase in ("switch", "retire") and step.target not in self._touched:
+            self._touched.append(step.target)
 
     async def _retake(self) -> None:
         try:
@@ -350,6 +359,8 @@ class Engine:
         return Ended(result=result, message=why)
 
     async def _clear(self, change: Change) -> None:
+        if change.target not in self._prepared:
+            return
         self._tidy = await self._undo.clear(change) and self._tidy
 
     async def _lost(self, error: LeaseLost) -> Ended:
