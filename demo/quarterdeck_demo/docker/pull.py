@@ -54,6 +54,9 @@ async def pull(
                 yield _line({"status": status, "progressDetail": {}, "id": short})
             yield _progress("Extracting", size, size, short)
             yield _line({"status": "Pull complete", "progressDetail": {}, "id": short})
+    if failure:
+        yield _line({"errorDetail": {"message": failure}, "error": failure})
+        return
     image = world.images.get(remote.id) or local_image(remote)
     world.images[image.id] = image
     name = f"{reference.name}@{remote.digest}"

@@ -19,6 +19,8 @@ from quarterdeck_lifecycle.release.model import Identity
 from quarterdeck_lifecycle.release.ports import Say
 
 Json = Mapping[str, Any]
+MARGIN_S = 2.0
+"""A pull that takes too long is given up this much before its step is, so that the error names the registry."""
 SAY_S = 1.0
 """Seconds between two lines that only say how far a download is."""
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
@@ -109,7 +111,7 @@ async def pull(calls: Calls, to: Identity, say: Say, deadline: float) -> str:
             why="it is gone from this engine, and no registry is known to have it",
         )
     what, started = f"pull of {to.reference}", time.monotonic()
-    await _lines(calls, to, say, what, deadline)
+    await _lines(calls, to, say, what, max(deadline - MARGIN_S, 0.1))
     found = await local(calls, to)
     if found is None:
         raise Conflict(what, source=calls.name, why="the engine said nothing wrong and does not have it")

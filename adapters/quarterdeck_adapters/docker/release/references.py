@@ -52,7 +52,9 @@ def read(wanted: str, name: str, *, source: str = "") -> Reference:
         return Reference(base, "", wanted)
     if base and _TAG.fullmatch(wanted):
         return Reference(base, wanted)
-    found = _whole(wanted or name)
+    # A word that is no tag of the repository is none of somebody else's repository either.
+    plain = bool(base and wanted) and not any(mark in wanted for mark in "/:@")
+    found = None if plain or wanted.startswith("sha256:") else _whole(wanted or name)
     if found is None:
         raise NotFound(
             f"no image {wanted or name}", source=source, why="it is no tag, no digest and no reference of an image",
