@@ -14,7 +14,7 @@ import msgspec
 
 from quarterdeck_adapters.mlflow.registry import Registry
 from quarterdeck_adapters.mlflow.values import pairs
-from quarterdeck_lifecycle.errors import Conflict, NotFound
+from quarterdeck_lifecycle.errors import Conflict, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.release.ports import Holder, LeaseLost, LeaseTaken
 
 LEASE_TAG = "quarterdeck.lease"
@@ -59,7 +59,12 @@ class AliasLease:
                 return seen
             raise LeaseTaken(seen, source=self._api.source)
         made = msgspec.structs.replace(holder, id=uuid.uuid4().hex)
-        await self._write(made)
+        try:
+            await self._write(made)
+        except QuarterdeckError:
+            # A server whose database lets one of two inserts in refuses the other, with an error of that database.
+            if await self.read() is None:
+                raise
         await self._sleep(self._settle_s)
         now = await self.read()
         if now is None:
