@@ -15,7 +15,8 @@ class Proxy(Record, frozen=True):
     """What routes traffic to a container, so that the new one serves before the old one is drained.
 
     haproxy: ``socket`` is its runtime API (unix:///path or tcp://host:port), ``backend`` the backend's name.
-    traefik: ``api`` is its API, ``backend`` the service's name; ``drain_exec`` makes the old container unhealthy.
+    traefik: ``api`` is its API, ``backend`` the service's name; ``drain_exec`` makes the old container unhealthy
+    until it is restarted ([touch, /dev/shm/drain], and a healthcheck that looks there).
     """
 
     kind: Literal["haproxy", "traefik"]
