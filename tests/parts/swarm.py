@@ -55,16 +55,11 @@ class Swarm(Engine):
         super().close()
 
     def clear_services(self) -> None:
-        """Remove every service and config object, and wait until the containers of their tasks are gone."""
+        """Remove every service and config object; the containers of their tasks end by and by."""
         for service in self.api.services():
             self.api.remove_service(service["ID"])
         for config in self.api.configs():
             self.api.remove_config(config["ID"])
-        for container in self.api.containers(all=True):
-            with contextlib.suppress(docker.errors.APIError):
-                self.api.remove_container(container["Id"], force=True)
-        wait_until(lambda: not self.api.tasks(), "the tasks to go")
-        wait_until(lambda: not self.api.containers(all=True), "the containers of the tasks to go")
 
     def pushed(
         self, registry: Registry, tag: str, *, command: Sequence[str] = IDLE, files: Mapping[str, str] | None = None,

@@ -1,0 +1,52 @@
+"""Requests against a service while it is rolled and put back, counted; on a real overlay network."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from parts.process import wait_until
+from parts.registry import Registry
+from parts.swarm import Swarm
+from parts.swarmprobe import HEALTH, SERVE, Traffic
+
+from .swarmcase import Case
+
+pytestmark = [pytest.mark.real("docker.io", "busybox-static", "docker-registry"), pytest.mark.xdist_group("swarm")]
+
+
+@pytest.fixture
+async def case(swarm: Swarm, registry: Registry) -> AsyncIterator[Case]:
+    made = Case(swarm, registry)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def counted(case: Case, order: str) -> tuple[float | None, Traffic]:
+    """Roll one task to another image, start-first back too, under traffic."""
+    one, two = (case.image(f"web-{tag}", command=SERVE) for tag in "12")
+    case.swarm.service("web", one, networks=[case.swarm.overlay], health=HEALTH, order=order)
+    draft = await case.draft(two)
+    with Traffic(case.swarm, one, "web") as traffic:
+        await case.do(draft)
+        wait_until(lambda: traffic.served["web-2"], "the new one to answer")
+        if order == "start-first":
+            await case.put_back(draft.change)
+            assert case.only(one)
+        print(traffic.stop())
+    return draft.gap_s, traffic
+
+
+async def test_start_first_with_a_health_check_fails_no_request(case: Case) -> None:
+    gap, traffic = await counted(case, "start-first")
+    assert (gap, traffic.failed) == (0.0, [])
+
+
+async def test_stop_first_promises_nothing_and_leaves_requests_waiting_or_failed(case: Case) -> None:
+    gap, traffic = await counted(case, "stop-first")
+    assert gap is None
+    # The old one is out of the name's answers for the second that it takes to end.
+    assert traffic.failed or traffic.longest_s >= 1
