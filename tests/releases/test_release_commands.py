@@ -146,7 +146,7 @@ def test_nothing_is_sent_without_a_yes_a_name_and_a_reason(world: ReleaseWorld) 
         done = world.run(*arguments)
         assert (done.code, said in done.err, done.out) == (3, True, ""), (arguments, done)
         refused = world.ledger()[-1]
-        assert (refused["phase"], refused["action"]) == ("refused", "release.release")
+        assert (refused["phase"], refused["action"]) == ("refused", "release.deploy")
     done = world.run("--read-only", *prod, "--yes", "--reason", "fix", "--confirm", "fraud-api", "--json")
     assert (done.code, done.lines[-1]["result"]) == (3, "REFUSED")
     assert "--read-only" in done.err

@@ -17,8 +17,8 @@ from quarterdeck.commands.planprint import print_plan
 from quarterdeck.commands.watching import EXIT, watch
 from quarterdeck.releasing.desk import Desk
 from quarterdeck_config.secrets import redact
-from quarterdeck_lifecycle.errors import Conflict, Refused, Unsupported
-from quarterdeck_lifecycle.release.model import Event, Plan
+from quarterdeck_lifecycle.errors import Conflict, QuarterdeckError, Refused, Unsupported
+from quarterdeck_lifecycle.release.model import Event, Kind, Plan, Result
 from quarterdeck_lifecycle.state import utc_now
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,7 +69,7 @@ def deploy(ctx: click.Context, /, service: str, ref: str, **flags: Any) -> None:
     def plan(desk: Desk, environment: str, given: Flags) -> Awaitable[Plan]:
         return desk.plan(service, environment, ref, back=given.back, reason=given.reason)
 
-    _run(ctx, service, plan, flags)
+    _run(ctx, service, plan, flags, "deploy")
 
 
 @click.command()
@@ -88,7 +88,7 @@ def rollback(ctx: click.Context, /, service: str, revision: str, **flags: Any) -
             service, environment, "", kind="rollback", to_revision=revision, back=given.back, reason=given.reason
         )
 
-    _run(ctx, service, plan, flags)
+    _run(ctx, service, plan, flags, "rollback")
 
 
 @click.command()
@@ -106,41 +106,44 @@ def promote(ctx: click.Context, /, model: str, version: str, alias: str, service
             model, version, alias, environment, reason=given.reason, back=given.back, service=service
         )
 
-    _run(ctx, "", plan, flags)
+    _run(ctx, "", plan, flags, "promote")
 
 
 Planning = Callable[[Desk, str, Flags], Awaitable[Plan]]
 
 
-def _run(ctx: click.Context, /, service: str, planning: Planning, given: dict[str, Any]) -> None:
+def _run(ctx: click.Context, service: str, planning: Planning, given: dict[str, Any], kind: Kind) -> None:
     flags = Flags(**given, answering=sys.stdin.isatty())
     boot = Boot(config=ctx.obj["config"], read_only=ctx.obj["read_only"])
-    ctx.exit(asyncio.run(ended(boot, release(Desk(boot), service, planning, flags))))
+    ctx.exit(asyncio.run(ended(boot, release(Desk(boot), service, planning, flags, kind))))
 
 
-async def release(desk: Desk, service: str, planning: Planning, flags: Flags) -> int:
+async def release(desk: Desk, service: str, planning: Planning, flags: Flags, kind: Kind) -> int:
     """Plan, ask, start, wait; answers the exit code. `service` is empty where the plan finds it."""
     if desk.boot.loaded.errors and not flags.dry_run:
         return fail(f"nothing is released while the config has errors: {desk.boot.loaded.errors[0]}", 2)
     environment = environment_of(desk, service, flags.environment) if service else flags.environment
-    op = ""
     try:
-        if service and not flags.dry_run:
-            await settle_dead(desk, service, environment)
-        plan = await planning(desk, environment, flags)
-        if flags.dry_run:
-            print_plan(plan, await desk.outlives(), flags.as_json)
-            return 0
-        op = plan.op
-        open_places(desk, plan, flags)
-        await confirm(desk, plan, flags)
+        try:
+            if service and not flags.dry_run:
+                await settle_dead(desk, service, environment)
+            plan = await planning(desk, environment, flags)
+            if flags.dry_run:
+                print_plan(plan, await desk.outlives(), flags.as_json)
+                return 0
+            open_places(desk, plan, flags)
+            await confirm(desk, plan, flags)
+        except (Refused, Conflict, Unsupported) as error:
+            if not flags.dry_run:
+                await desk.refuse(kind, service or "-", environment or "-", str(error))
+            raise
         await desk.start(plan)
     except (Refused, Conflict, Unsupported) as error:
-        if not flags.dry_run:
-            await desk.refuse("release", service or "-", environment or "-", str(error))
-        if flags.as_json:
-            print(json.dumps({"op": op, "result": "REFUSED", "message": redact(str(error))}), flush=True)
+        _say_end("REFUSED", error, flags)
         return fail(str(error), EXIT["REFUSED"])
+    except QuarterdeckError as error:
+        _say_end("FAILED", error, flags)
+        raise
     if not flags.as_json:
         click.echo(plan.op)
     if flags.detach:
@@ -149,6 +152,12 @@ async def release(desk: Desk, service: str, planning: Planning, flags: Flags) ->
             click.echo(json.dumps(begun.to_dict()))
         return 0
     return await watch(desk, plan.op, as_json=flags.as_json, plan=plan)
+
+
+def _say_end(result: Result, error: QuarterdeckError, flags: Flags) -> None:
+    """The stream's last line for a release that was not started."""
+    if flags.as_json:
+        click.echo(redact(json.dumps({"op": "", "result": result, "message": str(error)})))
 
 
 def environment_of(desk: Desk, service: str, asked: str) -> str:

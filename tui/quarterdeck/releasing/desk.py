@@ -142,12 +142,21 @@ class Desk:
         Raises Refused (closed, untrusted, frozen, running already: then it names the operation and how to attach),
         Unavailable when no runner could be started.
         """
-        await self._allowed(plan)
+        try:
+            await self._allowed(plan)
+            await self._start(plan)
+        except Refused as error:
+            await self.refuse(plan.kind, plan.service, plan.environment, str(error), plan.op)
+            raise
+        return plan.op
+
+    async def _start(self, plan: Plan) -> None:
         context = msgspec.json.encode(context_of(self.boot, plan, planned.settings(self.boot, plan))).decode()
         folder = self.folder(plan.op)
         folder.make()
         starting = await self._held(folder)
         try:
+            folder.reserve()
             await self._begin(plan, context)
             journal = LedgerJournal(plan, self.boot.ledger, folder, redact)
             try:
@@ -158,16 +167,17 @@ class Desk:
                 await self.store.finish(plan.op, "FAILED", str(error))
                 journal.close("FAILED", str(error))
                 raise
+        except QuarterdeckError:
+            folder.discard()
+            raise
         finally:
             starting()
-        return plan.op
 
     async def _allowed(self, plan: Plan) -> None:
         if self.boot.loaded.errors:
             raise Refused("nothing is released while the config has errors", why=str(self.boot.loaded.errors[0]))
         access = self.access(plan)
         if not access.open:
-            await self.refuse(plan.kind, plan.service, plan.environment, access.why)
             raise Refused(f"{plan.kind} of {plan.service} was not started", why=access.why)
         service = self.boot.loaded.config.services.get(plan.service)
         if service is not None and not service.deployable:
@@ -177,7 +187,6 @@ class Desk:
             time.time(),
         )  # fmt: skip
         if why:
-            await self.refuse(plan.kind, plan.service, plan.environment, why)
             raise Refused(f"{plan.service} in {plan.environment} is frozen", why=why)
         if forwarded_agent(self.boot.env):
             named = [self.boot.configs[name] for name in sources_named(plan) if name in self.boot.configs]
@@ -343,11 +352,11 @@ class Desk:
         if self.boot.policy.read_only:
             raise Refused(f"{what} was refused", why="it was started with --read-only")
 
-    async def refuse(self, kind: str, service: str, environment: str, why: str) -> None:
+    async def refuse(self, kind: str, service: str, environment: str, why: str, op: str = "") -> None:
         """Write down that a release was refused. A state that cannot be written is not in the way of a refusal."""
         with suppress(StateError):
             ref = str(service_ref(service, environment))
-            await self.boot.ledger.refused(f"release.{kind}", ref, "REFUSED", why=why)
+            await self.boot.ledger.refused(f"release.{kind}", ref, "REFUSED", why=why, op=op)
 
     def _known(self, service: str, environment: str) -> None:
         if (service, environment) not in self.services():

@@ -11,9 +11,9 @@ _NAMES = frozenset({
     "HOME", "PATH", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "SUDO_USER", "SSH_CONNECTION",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY",
     "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "DBUS_SESSION_BUS_ADDRESS", "PROMETHEUS_URL", "SSH_AUTH_SOCK",
-    "GH_TOKEN", "GITHUB_TOKEN",
 })  # fmt: skip
-_PREFIXES = ("QUARTERDECK_", "XDG_", "LC_", "DOCKER_", "MLFLOW_")
+_PREFIXES = ("QUARTERDECK_", "XDG_", "LC_", "DOCKER_", "MLFLOW_", "AWS_", "GOOGLE_", "AZURE_")
+"""The clouds' own are read by credential helpers of registries."""
 _FORWARDED = re.compile(r"(^|/)(ssh-[^/]+/agent\.[^/]+|\.ssh/agent/.*sshd.*)$")
 """Where sshd puts the socket of a forwarded agent: /tmp/ssh-XXXX/agent.PID, and since OpenSSH 10.1 ~/.ssh/agent/."""
 

@@ -75,7 +75,7 @@ class LedgerJournal:
     async def keep(self, name: str, text: str) -> None:
         """Store evidence, redacted."""
         try:
-            self._folder.keep(name, "\n".join(clean(self._redact(line)) for line in text.splitlines()))
+            self._folder.keep(name, "\n".join(clean(line) for line in self._redact(text).splitlines()))
         except OSError as error:
             self._say("", "note", f"evidence {name} could not be kept: {error.strerror or error}")
 
@@ -92,7 +92,8 @@ class LedgerJournal:
         try:
             rows = await self._rows(action=self._action)
             if not any(row.phase == "outcome" and row.result.startswith(f"{result}:") for row in rows[:1]):
-                await self._ledger.append(self._whole("outcome", result=f"{result}: {message}", why=self._plan.reason))
+                self._lenient = True
+                await self._written(self._whole("outcome", result=f"{result}: {message}", why=self._plan.reason))
         except StateError as error:
             self._say("", "note", f"the end is not in the ledger: {error}")
 
@@ -101,6 +102,7 @@ class LedgerJournal:
         if self._folder.lost:
             self._say("", "note", f"{self._folder.lost} lines of this log were lost: its disk was full or failed")
         self._folder.append("", "outcome", clean(self._redact(message)), result)
+        self._folder.release()
 
     # helpers
 
@@ -123,12 +125,21 @@ class LedgerJournal:
             after=after, why=self._plan.reason, step=step.id, result=result,
         )  # fmt: skip
         try:
-            await self._ledger.append(entry)
+            await self._written(entry)
         except StateError as error:
             if not self._lenient:
                 raise
             self._unwritten[step.id] = result
             self._say(step.id, "note", f"not in the ledger: {error}")
+
+    async def _written(self, entry: Entry) -> None:
+        """Write a row; while putting back, what was reserved on the disk for that is given up for it."""
+        try:
+            await self._ledger.append(entry)
+        except StateError:
+            if not (self._lenient and self._folder.release()):
+                raise
+            await self._ledger.append(entry)
 
     async def _rows(self, action: str = "") -> list[Row]:
         try:

@@ -25,8 +25,19 @@ def launch(
 
     The process that is started makes a child that is nobody's, and ends: its end is what is waited for.
     """
-    argv = [*prefix(host, folder.op), *python, "-m", MODULE, folder.op, "--state", str(folder.path.parent.parent)]
+    argv = [*python, "-m", MODULE, folder.op, "--state", str(folder.path.parent.parent)]
     argv += ["--beat", f"{beat_s:g}", *(["--recover"] if recover else [])]
+    scope = prefix(host, folder.op)
+    if scope:
+        try:
+            _spawn(folder, [*scope, *argv], env, cwd)
+            return
+        except Unavailable as error:
+            folder.append("", "note", f"no scope of its own, so it does not outlive your last logout: {error.why}")
+    _spawn(folder, argv, env, cwd)
+
+
+def _spawn(folder: OpFolder, argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> None:
     try:
         output = folder.open("output", os.O_WRONLY | os.O_APPEND)
     except OSError as error:

@@ -25,6 +25,7 @@ LOCKS: tuple[Lock, ...] = ("worker", "supervisor", "launch")
 LOOK_S = 0.1
 """How often a followed log is looked at, in seconds; only while somebody follows."""
 LINES = 2000
+RESERVE = 2 * 1024 * 1024
 LOG_LIMIT = 64 * 1024 * 1024
 
 
@@ -58,6 +59,41 @@ class OpFolder:
     def open(self, name: str, flags: int) -> int:
         """As `locks.open_in`."""
         return locks.open_in(self.path, name, flags)
+
+    def reserve(self) -> None:
+        """Take the space on the disk that a put-back's rows and lines need, before anything is begun.
+
+        Raises StateError when there is none.
+        """
+        try:
+            handle = self.open("reserve", os.O_WRONLY)
+            try:
+                os.posix_fallocate(handle, 0, RESERVE)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            self.release()
+            why = error.strerror or str(error)
+            raise StateError(
+                "there is no space to write a release down", source=str(self.path), why=why, mend="free some there"
+            ) from error
+
+    def release(self) -> bool:
+        """Give that space up; False when it is not there."""
+        try:
+            (self.path / "reserve").unlink()
+        except OSError:
+            return False
+        return True
+
+    def discard(self) -> None:
+        """Remove the folder of an operation that was refused before it began; one with a log stays."""
+        if (self.path / "log").exists():
+            return
+        with contextlib.suppress(OSError):
+            for path in self.path.iterdir():
+                path.unlink()
+            self.path.rmdir()
 
     # the log
 
