@@ -27,6 +27,7 @@ class Commands(click.Group):
         "freeze": ("quarterdeck.commands.operations:freeze", "no release of a service, until you unfreeze it"),
         "unfreeze": ("quarterdeck.commands.operations:unfreeze", "take your freeze away"),
         "report": ("quarterdeck.commands.operations:report", "the incident page of an operation"),
+        "champion": ("quarterdeck.commands.champion:champion", "where an alias of a model was, and how that is known"),
         "changes": ("quarterdeck.commands.records:changes", "what changed in the last 7 days"),
         "ledger": ("quarterdeck.commands.records:ledger", "what was done from here"),
         "logs": ("quarterdeck.commands.logs:logs", "the log of a thing"),
