@@ -190,7 +190,7 @@ def _between(left: _Fact, right: _Fact) -> Answer:
 
 
 def _facts(moves: Iterable[Move], looks: Iterable[Watched]) -> list[_Fact]:
-    """Every moment at which something is known, in order; at one moment, looks before the move that they saw."""
+    """Every moment at which something is known, in order; a look at the moment of a move, on the side that it saw."""
 
     def found() -> Iterator[_Fact]:
         for look in looks:
@@ -203,7 +203,9 @@ def _facts(moves: Iterable[Move], looks: Iterable[Watched]) -> list[_Fact]:
             elif move.seen_from is not None and move.origin is not None:
                 yield _Fact(move.seen_from, move.origin, move.origin, move.evidence)
 
-    return sorted(found(), key=lambda fact: (fact.at, fact.moved))
+    facts = list(found())
+    left = {(fact.at, fact.before) for fact in facts if fact.moved}
+    return sorted(facts, key=lambda fact: (fact.at, 1 if fact.moved else 0 if (fact.at, fact.after) in left else 2))
 
 
 def last_champion(candidates: Sequence[Candidate], current: str) -> Candidate | None:
