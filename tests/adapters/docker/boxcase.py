@@ -8,9 +8,9 @@ from typing import Any
 from quarterdeck_adapters.docker.release.container import ContainerTarget
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.release.model import Change, Draft, GateRule, Identity, ProbeRule, Step
-from quarterdeck_lifecycle.release.ports import Holder, Wanted
+from quarterdeck_lifecycle.release.ports import Holder, Sample, Wanted
 
-from .conftest import Rig
+from .conftest import Rig, until
 
 SERVICE, ENV = "shop", "prod"
 SERVES = 'CMD ["sh", "-c", "trap \'exit 0\' TERM; echo up; while true; do sleep 0.05; done"]'
@@ -92,13 +92,13 @@ class Box:
         with permit("local"):
             return await target.do(change, step, self.say)
 
-    async def release(self, target: ContainerTarget, draft: Draft, until: str = "") -> list[str]:
-        """All steps but gates, in order; up to and with the step called `until`."""
+    async def release(self, target: ContainerTarget, draft: Draft, last: str = "") -> list[str]:
+        """All steps but gates, in order; up to and with the step called `last`."""
         said = []
         for step in draft.steps:
             if step.phase != "gate":
                 said.append(await self.do(target, draft.change, step))
-            if step.name == until:
+            if step.name == last:
                 break
         return said
 
@@ -106,6 +106,16 @@ class Box:
         """What a failed release does."""
         with permit("local"):
             return await target.put_back(change, self.say)
+
+    async def sampled(self, target: ContainerTarget, change: Change, rule: ProbeRule, verdict: str) -> Sample:
+        """The sample with this verdict, once there is one."""
+
+        async def look() -> Sample | None:
+            found = await target.probe(change, rule, "traffic")
+            return found if found.verdict == verdict else None
+
+        found: Sample = await until(look, f"a {verdict}")
+        return found
 
     def inspect(self, name: str = "app") -> Mapping[str, Any]:
         """A container as the engine says it."""

@@ -160,7 +160,9 @@ class ContainerTarget:
         facts = read(change)
         await self.moves.name_proven(change)
         kept = await retained.retained(self.calls, self.place.name, change.service, change.environment)
-        return await retained.prune(self.calls, kept, facts.keep, {facts.old_id, facts.back.id}, say)
+        said = await retained.prune(self.calls, kept, facts.keep, {facts.old_id, facts.back.id}, say)
+        left = await retained.leftovers(self.calls, change)
+        return f"{said}; {left}" if left else said
 
     async def clear_up(self, change: Change, say: Say) -> str:
         """What ran before runs as before, what was created is gone."""

@@ -139,8 +139,13 @@ async def _lines(calls: Calls, to: Identity, say: Say, what: str, deadline: floa
 
 
 async def _failed(calls: Calls, said: str, what: str) -> QuarterdeckError:
+    return await disk_full(calls, said, what) or pull_failure(said, source=calls.name, what=what)
+
+
+async def disk_full(calls: Calls, said: str, what: str) -> Conflict | None:
+    """The error that names the full disk, where what the engine said means one."""
     if not _FULL.search(said):
-        return pull_failure(said, source=calls.name, what=what)
+        return None
     root = str((await calls.info()).get("DockerRootDir") or "the engine's data root")
     return Conflict(
         what, source=calls.name, why=f"the disk of {root} is full: {said}",

@@ -90,7 +90,10 @@ class Moves:
         config = None if image is None else image.get("Config") or {}
         body, others = recipe(source, config, images.create_reference(change.to, wanted), labels)
         if found is None:
-            id = await self.calls.create(facts.new_name, body)
+            try:
+                id = await self.calls.create(facts.new_name, body)
+            except Conflict as error:
+                raise await images.disk_full(self.calls, error.why, error.what) or error from error
             found, made = await self.calls.container(id), True
         if found is None:
             raise Conflict(f"the new {facts.name} is gone", source=self.calls.name, why="somebody removed it at once")

@@ -36,8 +36,10 @@ async def sample(moves: Moves, change: Change, rule: ProbeRule) -> Sample:
             verdict, said = await _run(moves.calls, str(found["Id"]), rule)
         elif rule.engine:
             verdict, said = health(found)
+        elif health(found)[0] == "fail":
+            verdict, said = health(found)
         else:
-            verdict, said = "unknown", "nothing that the engine could prove was asked for"
+            verdict, said = "pass", f"it is {status(found)}, nothing more is probed"
     except QuarterdeckError as error:
         verdict, said = "unknown", str(error)
     return Sample(verdict=verdict, said=said, at=time.time())

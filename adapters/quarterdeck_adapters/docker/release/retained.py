@@ -11,8 +11,8 @@ from quarterdeck_adapters.docker.mapping import name_of as listed_name
 from quarterdeck_adapters.docker.release import images
 from quarterdeck_adapters.docker.release.calls import Calls, Json
 from quarterdeck_adapters.docker.release.moves import ALIVE, ending, name_of
-from quarterdeck_adapters.docker.release.naming import kept_name, old_name, op_part, retired_by
-from quarterdeck_lifecycle.release.model import Candidate, Identity, Marks
+from quarterdeck_adapters.docker.release.naming import kept_name, new_name, old_name, op_part, retired_by
+from quarterdeck_lifecycle.release.model import Candidate, Change, Identity, Marks
 from quarterdeck_lifecycle.release.ports import Say
 
 SHOWN_LINES = 10
@@ -84,6 +84,21 @@ def _candidate(found: Json, target: str, identity: Identity, *, gone: bool, prov
         at=epoch(marks.at) or made if marks else made, proven=proven,
         ready=not gone, why_not=why, id=str(found["Id"]),
     )  # fmt: skip
+
+
+async def leftovers(calls: Calls, change: Change) -> str:
+    """Remove what earlier releases created and never started: a request that was under way when its runner died may
+    have made it afterwards. Answers what was done, empty for nothing."""
+    gone = []
+    for entry in await calls.containers():
+        marks, name = Marks.read(entry.get("Labels") or {}), listed_name(entry)
+        if marks is None or marks.op == change.op or entry.get("State") != "created":
+            continue
+        ours = (marks.service, marks.env) == (change.service, change.environment)
+        if ours and name == new_name(change.place.name, marks.op):
+            await calls.remove(str(entry["Id"]))
+            gone.append(name)
+    return f"removed {', '.join(gone)}, never started" if gone else ""
 
 
 async def prune(calls: Calls, kept: Sequence[Json], keep: int, spared: set[str], say: Say) -> str:
