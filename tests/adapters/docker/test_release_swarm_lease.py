@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from msgspec.structs import replace
@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from parts.registry import Registry
 from parts.swarm import Swarm
 from quarterdeck_adapters.docker.adapter import DockerSource
+from quarterdeck_adapters.docker.client import Engine
 from quarterdeck_adapters.docker.release.swarm import SwarmTarget
+from quarterdeck_adapters.docker.release.swarm_configs import Configs, Stored
 from quarterdeck_adapters.docker.release.swarm_lease import EVICTED, SwarmLease
 from quarterdeck_lifecycle.errors import Refused
 from quarterdeck_lifecycle.permit import permit
@@ -100,6 +102,32 @@ async def test_only_the_lease_that_was_read_is_evicted(source: DockerSource, swa
     with pytest.raises(LeaseLost):
         await theirs.beat(new)
     assert (await ours.acquire(holder("op-3"))).op == "op-3"
+
+
+class Late(Configs):
+    """Config objects that something happens to between the look and the write."""
+
+    def __init__(self, engine: Engine, first: Callable[[], Awaitable[object]]) -> None:
+        super().__init__(engine)
+        self._first = first
+
+    async def relabel(self, seen: Stored, labels: dict[str, str]) -> None:
+        await self._first()
+        await super().relabel(seen, labels)
+
+
+async def test_between_the_look_and_the_write_the_faster_one_wins(source: DockerSource) -> None:
+    ours, slow = lease(source), lease(source)
+    held = await ours.acquire(holder("op-1"))
+    slow._configs = lambda: Late(source.engine(), lambda: ours.beat(held))  # type: ignore[method-assign]
+    with pytest.raises(LeaseTaken):
+        await slow.evict(held)
+    beaten = await ours.read()
+    assert beaten == replace(held, beat=1)
+    slow._configs = lambda: Late(source.engine(), lambda: ours.evict(beaten))  # type: ignore[method-assign]
+    with pytest.raises(LeaseLost):
+        await slow.beat(beaten)
+    assert await ours.read() is None
 
 
 async def test_of_many_who_take_or_evict_at_once_one_wins(source: DockerSource, swarm: Swarm) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from typing import Any
 
@@ -79,15 +80,14 @@ def test_a_merge_undoes_ours_alone(written: Any, back: Any, current: Any) -> Non
     assert swarm_spec.merged(written, back, copy.deepcopy(written)) == back
     assert swarm_spec.merged(written, copy.deepcopy(written), current) == current
     made = swarm_spec.merged(written, back, current)
+    assert made == json.loads(json.dumps(made))
+    gone = object()
     for key in "abcd":
-        mine, theirs = (
-            written.get(key, KeyError) != back.get(key, KeyError),
-            written.get(key, KeyError) != current.get(key, KeyError),
-        )
-        if not mine:
-            assert made.get(key, KeyError) == current.get(key, KeyError)
-        elif not theirs:
-            assert made.get(key, KeyError) == back.get(key, KeyError)
+        was, wanted, there = (each.get(key, gone) for each in (written, back, current))
+        if was == wanted:
+            assert made.get(key, gone) == there
+        elif was == there or not all(isinstance(each, dict) for each in (was, wanted, there)):
+            assert made.get(key, gone) == wanted
 
 
 def test_a_kept_version_brings_its_tasks_and_leaves_how_many_run() -> None:
