@@ -34,6 +34,8 @@ class Street:
         self.source = make_source(docker.url)
         self.api = docker.new_api()
         self.said: list[str] = []
+        self.cut: set[str] = set()
+        """Addresses that stopped while traffic was sent to them."""
         for tag in ("v1", "v2"):
             docker.image(f"{REPOSITORY}:{tag}", files={"/version": tag})
 
@@ -47,6 +49,8 @@ class Street:
             )
             for each in found
         ]  # fmt: skip
+        routed = {url for urls in self.traefik.services.values() for url in urls}
+        self.cut |= routed - {f"http://{each.ip}:8080" for each in self.traefik.containers}
         self.traefik.sync()
 
     async def follow(self) -> None:
@@ -132,6 +136,7 @@ async def test_the_new_one_is_listed_before_the_old_one_is_dropped_and_stopped(s
     await street.steps(plan, "prune")
     await street.listed(new)
     assert not street.docker.api.inspect_container(first)["State"]["Running"]
+    assert street.cut == set()
 
 
 @pytest.mark.parametrize("done", ["start", "route", "drain"])
@@ -160,6 +165,7 @@ async def test_a_drain_that_has_not_shown_yet_is_seen_by_the_next_healthcheck(st
         await street.target().put_back(plan.changes[0], street.say)
     assert any("is restarted" in line for line in street.said)
     await street.listed(first)
+    assert street.cut == set()
     passes = street.docker.api.inspect_container(first)["State"]["Health"]
     assert passes["Status"] == "healthy"
 
