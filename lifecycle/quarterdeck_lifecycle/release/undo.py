@@ -143,6 +143,9 @@ class Undo:
     async def clear(self, change: Change) -> bool:
         """Remove what was prepared on one target; while its system does not answer, again and again for a minute."""
         target, until = self._targets[change.target], self._clock.monotonic() + CLEAR_S
+        if name := await self._later_one(change):
+            await self._note(f"{change.target} is left alone: the later operation {name} changed it")
+            return True
         while True:
             try:
                 with permit(change.place.source):
