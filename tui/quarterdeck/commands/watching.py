@@ -21,6 +21,8 @@ from quarterdeck_lifecycle.release.model import Event, Plan
 
 EXIT = {"SUCCEEDED": 0, "ROLLED_BACK": 1, "FAILED": 1, "ABORTED": 1, "STUCK": 1, "REFUSED": 3}
 LEFT = 130
+FRESH_S = 1.0
+"""An event that is older when it comes was not seen live."""
 QUIET_S = 10.0
 """A step that says nothing for so long is mentioned, in seconds."""
 QUESTION = "Ctrl-C: [d] detach, it goes on without you; [a] abort and put back; anything else waits on. d/a? "
@@ -123,6 +125,7 @@ class Printer:
         self._step = ""
         self._said = ""
         self._began: tuple[float, float] = (0.0, 0.0)
+        self._fresh = False
         self._heard = self._mentioned = time.monotonic()
         self._drawn = False
 
@@ -133,7 +136,9 @@ class Printer:
             print(redact(json.dumps(event.to_dict())), flush=True)
             return
         if event.phase == "intent":
-            self._step, self._said, self._began = event.step, "", (_epoch(event.at), time.monotonic())
+            at = _epoch(event.at)
+            self._fresh = abs(time.time() - at) < FRESH_S
+            self._step, self._said, self._began = event.step, "", (at, time.monotonic())
             self._mentioned = time.monotonic()
         elif event.result:
             self._line(f"{event.result}: {event.message}")
@@ -181,9 +186,7 @@ class Printer:
     def _elapsed(self, event: Event) -> float:
         """By our own clock where the step was seen live; else by the runner's two times."""
         at, seen = self._began
-        written = max(0.0, _epoch(event.at) - at)
-        live = time.monotonic() - seen
-        return live if abs(live - written) < 2.0 else written
+        return time.monotonic() - seen if self._fresh else max(0.0, _epoch(event.at) - at)
 
     def _limit(self, id: str) -> str:
         step = self._plan.step(id) if self._plan is not None else None
