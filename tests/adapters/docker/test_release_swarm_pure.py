@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from quarterdeck_adapters.docker.release import swarm_planning, swarm_spec
+from quarterdeck_adapters.docker.release import swarm_planning, swarm_roll, swarm_spec
 from quarterdeck_adapters.docker.release.swarm_configs import config_name
 from quarterdeck_adapters.docker.release.swarm_diff import differences
 from quarterdeck_adapters.docker.release.swarm_state import State, Task, read_state, workload
+from quarterdeck_lifecycle.errors import Conflict, Timeout
 from quarterdeck_lifecycle.release.model import Change, Identity, Place
 
 OLD, NEW = "reg:5000/team/app@sha256:" + "a" * 64, "reg:5000/team/app@sha256:" + "b" * 64
@@ -226,3 +228,43 @@ def test_no_gap_is_promised_only_where_health_is_proven_first() -> None:
     assert swarm_planning.gap_of(state(GOOD), True) == (0.0, ())
     gap, words = swarm_planning.gap_of(state(GOOD), False)
     assert (gap, "without a health check" in words[0]) == (None, True)
+
+
+async def waited(*states: State, image: str = NEW, op: str = "op-2") -> State:
+    """What `settle` makes of what is seen, one after the other, the last one for ever."""
+    seen = iter(states)
+    last = states[-1]
+
+    async def read() -> State:
+        return next(seen, last)
+
+    async def say(line: str) -> None:
+        assert line
+
+    return await swarm_roll.settle(read, image, op, 0.5, say)
+
+
+def failed(*ids: str) -> State:
+    good = state(GOOD)
+    tasks = tuple(replace(good.tasks[0], id=id, state="failed", wanted="shutdown") for id in ids)
+    return replace(good, tasks=tasks, spec={**good.spec, "Mode": {"Replicated": {"Replicas": 1}}})
+
+
+async def test_waiting_ends_with_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swarm_roll, "POLL_S", 0.001)
+    whole = state(GOOD, GOOD)
+    other = replace(whole, tasks=tuple(replace(task, id=f"new {task.id}") for task in whole.tasks))
+    assert await waited(state(GOOD, OTHER, status="updating"), whole, other, whole, whole) is whole
+    assert (await waited(state(GOOD, GOOD, status="paused"))).whole, "a pause that came to nothing"
+    with pytest.raises(Conflict, match="stopped rolling"):
+        await waited(state(GOOD, OTHER, status="updating"), state(GOOD, OTHER, status="paused"))
+    with pytest.raises(Conflict, match="by itself"):
+        await waited(state(GOOD, OTHER, status="rollback_started"), state(status="rollback_completed"), image=OLD)
+    with pytest.raises(Conflict, match="somebody else"):
+        await waited(whole, image=OLD)
+    with pytest.raises(Timeout, match="did not settle"):
+        await waited(state(GOOD))
+    with pytest.raises(Conflict, match=r"keep failing.*no such image"):
+        await waited(failed(), failed("a"), failed("a", "b"), failed("a", "b", "c"))
+    with pytest.raises(Timeout):
+        await waited(failed("long", "ago", "it failed"))

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from quarterdeck_adapters.docker.mapping import epoch
 from quarterdeck_adapters.docker.release import swarm_images, swarm_spec
 from quarterdeck_adapters.docker.release.swarm_diff import differences
 from quarterdeck_adapters.docker.release.swarm_spec import Json, container, identity_of, image_of
@@ -27,36 +28,41 @@ HEALED = "Swarm's rollback can also replace tasks of the old version that are we
 async def candidates(target: SwarmTarget, service: str, environment: str) -> Sequence[Candidate]:
     """What runs now, then the specs that releases of this service kept, newest first, then Swarm's PreviousSpec.
 
-    Kept ones that a release had put there count as proven: a release that fails takes its marks back out.
+    Those whose image their marks name count as proven: a release that fails takes its marks back out.
     """
     state = await target.state()
     place = str(target.place)
     now = await target.runs(state)
     marks = Marks.read(dict(state.spec.get("Labels") or {})) or Marks()
     found = [Candidate(target=place, identity=now, revision=marks.revision, op=marks.op, at=state.updated_at,
-                       proven=bool(marks.op) and state.whole, id="")]  # fmt: skip
-    specs = [(kept.name, kept.spec) for kept in await target.shelf.all()]
-    specs += [(PREVIOUS, state.previous)] if state.previous else []
+                       proven=_proven(marks, now) and state.whole, id="")]  # fmt: skip
+    specs = [(kept.name, kept.spec, epoch(kept.created_at)) for kept in await target.shelf.all()]
+    specs += [(PREVIOUS, state.previous, None)] if state.previous else []
     seen = [unmarked(state.spec)["TaskTemplate"]]
-    chosen: list[tuple[str, Json]] = []
-    for id, spec in specs:
+    chosen: list[tuple[str, Json, float | None]] = []
+    for id, spec, at in specs:
         template = unmarked(spec)["TaskTemplate"]
         if template not in seen and _of(spec, service, environment):
             seen.append(template)
-            chosen.append((id, spec))
-    identities = [await swarm_images.known(target.calls, image_of(spec)) for _, spec in chosen]
+            chosen.append((id, spec, at))
+    identities = [await swarm_images.known(target.calls, image_of(spec)) for _, spec, _ in chosen]
     reasons = await swarm_images.missing_each(target.calls, identities)
-    for (id, spec), identity, why in zip(chosen, identities, reasons, strict=True):
+    for (id, spec, at), identity, why in zip(chosen, identities, reasons, strict=True):
         told = Marks.read(dict(spec.get("Labels") or {})) or Marks()
         found.append(Candidate(
             target=place, identity=identity, revision=told.revision, op=told.op, ready=not why, why_not=why, id=id,
-            proven=bool(told.op) and id != PREVIOUS,
+            proven=_proven(told, identity) and id != PREVIOUS, at=at,
         ))  # fmt: skip
     named = {each.identity.digest or each.identity.image_id for each in found}
     if marks.previous and marks.previous not in named:
         lost = identity_of(f"{now.name}@{marks.previous}" if now.digest else marks.previous)
         found.append(Candidate(target=place, identity=lost, ready=False, why_not="its configuration was not kept"))
     return found
+
+
+def _proven(marks: Marks, identity: Identity) -> bool:
+    """Whether a release stands behind this image: an update by hand leaves the marks of what it replaced."""
+    return bool(marks.op) and marks.digest in (identity.digest, identity.image_id)
 
 
 def unmarked(spec: Json) -> Json:
@@ -212,6 +218,8 @@ def _warnings(state: State, facts: dict[str, str]) -> list[str]:
         found.append("its failure action is continue: this release sets it to pause, so that a bad image stops")
     if "@" not in state.image and not state.image.startswith("sha256:"):
         found.append(f"the service names {state.image} without a digest: putting back starts what that means then")
+    if stack := (state.spec.get("Labels") or {}).get("com.docker.stack.namespace"):
+        found.append(f"the next docker stack deploy of {stack} undoes this while its file names another image")
     if "same" in facts:
         found.append("the service names this image already: nothing is written")
     return found

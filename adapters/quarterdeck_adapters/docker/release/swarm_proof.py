@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any, Literal
 
@@ -10,7 +11,8 @@ from quarterdeck_adapters.docker.release import swarm_spec
 from quarterdeck_adapters.docker.release.calls import LOG_BYTES, SLOW_S, Calls
 from quarterdeck_adapters.docker.release.swarm_state import FAILED, State, Task
 from quarterdeck_config.secrets import mask_mapping
-from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.errors import QuarterdeckError, Timeout
+from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.release.model import Change, ProbeRule
 from quarterdeck_lifecycle.release.ports import Evidence, Sample
 
@@ -43,9 +45,16 @@ async def _run(calls: Calls, here: list[dict[str, Any]], rule: ProbeRule) -> Sam
     if not here:
         return _sample("unknown", "no task runs on this node, and a program can be run on this node alone")
     for each in here:
-        code, said = await calls.run(str(each["Id"]), rule.exec, rule.timeout_s)
+        # The engine runs programs by POST; the config asks for this one, and it changes nothing of the release.
+        try:
+            with permit(calls.name):
+                code, said = await calls.run(str(each["Id"]), rule.exec, rule.timeout_s)
+        except Timeout:
+            return _sample("fail", f"{rule.exec[0]} did not end within {rule.timeout_s:g} s")
         if code != 0:
             return _sample("fail", f"{rule.exec[0]} ended with {code}: {said[-300:]}")
+        if rule.body and not re.search(rule.body, said):
+            return _sample("fail", f"{rule.exec[0]}: its output does not match {rule.body}")
     return _sample("pass", f"{rule.exec[0]} ended with 0 in {len(here)} tasks")
 
 

@@ -14,7 +14,7 @@ POLL_S = 0.3
 UNREAD_S = 20.0
 """How long a manager may not answer: Swarm rolls on without being watched."""
 LOOP = 3
-"""Failed tasks for each wanted one, after Swarm says that it is done, that make a crash loop."""
+"""Tasks that fail while it is waited for, for each wanted one and once Swarm is done, that make a crash loop."""
 
 
 async def settle(read: Callable[[], Awaitable[State]], image: str, op: str, seconds: float, say: Say) -> State:
@@ -25,6 +25,7 @@ async def settle(read: Callable[[], Awaitable[State]], image: str, op: str, seco
     """
     until, said, settled = time.monotonic() + seconds, "", frozenset[str]()
     unread = 0.0
+    known: frozenset[str] | None = None
     while True:
         try:
             state = await read()
@@ -38,20 +39,21 @@ async def settle(read: Callable[[], Awaitable[State]], image: str, op: str, seco
             await asyncio.sleep(POLL_S)
             continue
         unread = 0.0
+        known = state.failed if known is None else known
         if (line := f"{state.status or 'waiting'}: {state.summary()}") != said:
             said = line
             await say(line)
         if (state.image, state.op) != (image, op):
             if not state.rolling:
                 raise _otherwise(state)
-        elif state.status in HALTED:
-            raise Conflict(f"Swarm stopped rolling {state.name}", why=_why(state), mend="see docker service ps")
         elif state.whole:
             tasks = frozenset(task.id for task in state.current)
             if settled == tasks:
                 return state
             settled = tasks
-        elif not state.rolling and state.failures >= LOOP * max(1, state.desired):
+        elif state.status in HALTED:
+            raise Conflict(f"Swarm stopped rolling {state.name}", why=_why(state), mend="see docker service ps")
+        elif not state.rolling and len(state.failed - known) >= LOOP * max(1, state.desired):
             raise Conflict(f"the new tasks of {state.name} keep failing", why=_why(state), mend="see docker service ps")
         if time.monotonic() > until:
             raise Timeout(

@@ -105,9 +105,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(f"{task.state}: {task.error or 'no reason given'}" for task in mine))
 
     @property
-    def failures(self) -> int:
-        """How many tasks of the spec's generation failed, of those that Swarm still lists."""
-        return sum(task.token == token(self.spec) and task.state in FAILED for task in self.tasks)
+    def failed(self) -> frozenset[str]:
+        """The tasks of the spec's generation that failed, of those that Swarm still lists, by id."""
+        return frozenset(task.id for task in self.tasks if task.token == token(self.spec) and task.state in FAILED)
 
     def summary(self) -> str:
         """For people: what runs, in a line."""
