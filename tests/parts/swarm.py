@@ -88,7 +88,7 @@ class Swarm(Engine):
         env: Sequence[str] = (),
         labels: Mapping[str, str] | None = None,
         health: Sequence[str] = (),
-        monitor_s: float = 0.3,
+        monitor_s: float = 0.1,
         wait: bool = True,
         **container: Any,
     ) -> str:
@@ -119,7 +119,10 @@ class Swarm(Engine):
     def drop(self, reference: str) -> None:
         """Remove an image that `pushed` made, from this engine alone."""
         for container in self.api.containers(all=True, filters={"ancestor": reference}):
-            self.api.remove_container(container["Id"], force=True)
+            # Swarm removes those of a service that went.
+            with contextlib.suppress(docker.errors.APIError):
+                self.api.remove_container(container["Id"], force=True)
+        wait_until(lambda: not self.api.containers(all=True, filters={"ancestor": reference}), "its containers to go")
         self._pushed = {tag: pushed for tag, pushed in self._pushed.items() if pushed != reference}
         self.api.remove_image(self.api.inspect_image(reference)["Id"], force=True)
 

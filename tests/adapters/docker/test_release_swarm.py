@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from parts.engine import Engine
+from parts.process import wait_until
 from parts.registry import Registry
 from parts.swarm import Swarm
 from quarterdeck_adapters.docker.release.swarm import SwarmTarget
@@ -101,6 +102,18 @@ async def test_what_others_change_meanwhile_is_refused_or_kept(case: Case) -> No
         await case.do(draft, "update")
     with pytest.raises(Conflict, match="changed since the plan"):
         await case.target().recheck(draft.change)
+    draft = await case.draft(two)
+    case.swarm.put("web", case.swarm.spec("web"))
+    await case.target().recheck(draft.change)
+    await case.do(draft, "retain")
+    spec = case.swarm.spec("web")
+    spec["TaskTemplate"]["ContainerSpec"]["Env"] = ["A=1"]
+    case.swarm.put("web", spec)
+    wait_until(lambda: case.swarm.settled("web", one), "Swarm to roll")
+    with pytest.raises(Conflict, match="changed since"):
+        await case.do(draft, "update")
+    await case.put_back(draft.change)
+    assert case.swarm.spec("web") == spec
     draft = await case.draft(two)
     await case.do(draft)
     await case.target().recheck(draft.change)

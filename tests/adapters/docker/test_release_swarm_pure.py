@@ -230,6 +230,16 @@ def test_no_gap_is_promised_only_where_health_is_proven_first() -> None:
     assert (gap, "without a health check" in words[0]) == (None, True)
 
 
+def test_a_fingerprint_tells_specs_apart_and_no_secret() -> None:
+    other = copy.deepcopy(SPEC)
+    other["TaskTemplate"]["ContainerSpec"]["Env"] = ["API_TOKEN=other", "A=9"]
+    other["TaskTemplate"]["ContainerSpec"]["Args"] = ["--password", "hunter2"]
+    assert swarm_spec.fingerprint(other) == swarm_spec.fingerprint(SPEC)
+    for changed in ({"Labels": {}}, {"Mode": {"Global": {}}}, {"TaskTemplate": {"ContainerSpec": {"Image": NEW}}}):
+        assert swarm_spec.fingerprint({**SPEC, **changed}) != swarm_spec.fingerprint(SPEC)
+    assert SPEC["TaskTemplate"]["ContainerSpec"]["Env"] == ["A=1", "API_TOKEN=hush"]
+
+
 async def waited(*states: State, image: str = NEW, op: str = "op-2") -> State:
     """What `settle` makes of what is seen, one after the other, the last one for ever."""
     seen = iter(states)
@@ -256,6 +266,10 @@ async def test_waiting_ends_with_what_was_seen(monkeypatch: pytest.MonkeyPatch) 
     other = replace(whole, tasks=tuple(replace(task, id=f"new {task.id}") for task in whole.tasks))
     assert await waited(state(GOOD, OTHER, status="updating"), whole, other, whole, whole) is whole
     assert (await waited(state(GOOD, GOOD, status="paused"))).whole, "a pause that came to nothing"
+    surplus, coming = state(GOOD, GOOD, GOOD), state(GOOD, GOOD, (NEW, "op-2", "ready", "ready"))
+    assert await waited(surplus, surplus, coming, coming, whole, whole) is whole
+    monkeypatch.setattr(swarm_roll, "SURPLUS_S", 0.01)
+    assert await waited(surplus) is surplus
     with pytest.raises(Conflict, match="stopped rolling"):
         await waited(state(GOOD, OTHER, status="updating"), state(GOOD, OTHER, status="paused"))
     with pytest.raises(Conflict, match="by itself"):

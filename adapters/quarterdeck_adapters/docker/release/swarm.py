@@ -84,10 +84,14 @@ class SwarmTarget:
             self._as_planned(state, change)
 
     def _as_planned(self, state: State, change: Change) -> None:
-        if (state.id, str(state.version)) != (change.facts["service"], change.facts["version"]):
+        """Raise Conflict when the service is another one than was planned from. Swarm itself writes to it too, how far
+        it is; that makes another version, and changes nothing of the spec."""
+        facts = change.facts
+        same = str(state.version) == facts["version"] or swarm_spec.fingerprint(state.spec) == facts["print"]
+        if state.rolling or state.id != facts["service"] or not same:
             raise Conflict(
                 f"{self.place.name} was changed since the plan was made", source=self.place.source,
-                why=f"planned from version {change.facts['version']}, there is {state.version} with {state.image}",
+                why=f"planned from version {facts['version']}, there is {state.version} with {state.image}",
                 mend="look at it, then plan again",
             )  # fmt: skip
 
@@ -128,6 +132,12 @@ class SwarmTarget:
         image, op = state.image, state.op
         if not self._done(state, change):
             self._as_planned(state, change)
+            own = await self.shelf.get(self.shelf.name(change.op))
+            if own is not None and own.spec != state.spec:
+                raise Conflict(
+                    f"{self.place.name} was changed since its configuration was kept", source=self.place.source,
+                    mend="look at it, then plan again",
+                )  # fmt: skip
             kept = await self._kept(change.facts["from"]) if "from" in change.facts else state.spec
             base = swarm_planning.onto(state.spec, kept) if "from" in change.facts else state.spec
             await self.send(state, swarm_spec.forward(base, change), login=True)

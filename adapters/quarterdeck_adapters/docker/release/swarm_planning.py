@@ -99,7 +99,8 @@ async def plan(target: SwarmTarget, wanted: Wanted) -> Draft:
             raise NotFound(f"nothing is kept as {wanted.back_candidate}", source=source)
         back_spec = onto(state.spec, kept.spec)
     facts = {
-        "service": state.id, "version": str(state.version), "before": state.image, "image": image_of(back_spec),
+        "service": state.id, "version": str(state.version), "print": swarm_spec.fingerprint(state.spec),
+        "before": state.image, "image": image_of(back_spec),
         "marks": json.dumps(marks_of(state.spec)), "inner_marks": json.dumps(marks_of(container(state.spec))),
         "whole": "yes" if state.whole or wanted.back_candidate else "no", "keep": str(wanted.keep),
         "action": str((state.spec.get("UpdateConfig") or {}).get("FailureAction") or ""), **origin,

@@ -11,6 +11,8 @@ from quarterdeck_lifecycle.errors import Conflict, Timeout, Unavailable
 from quarterdeck_lifecycle.release.ports import Say
 
 POLL_S = 0.3
+SURPLUS_S = 5.0
+"""How long the same tasks must have run where there are more of them than were asked for."""
 UNREAD_S = 20.0
 """How long a manager may not answer: Swarm rolls on without being watched."""
 LOOP = 3
@@ -24,7 +26,7 @@ async def settle(read: Callable[[], Awaitable[State]], image: str, op: str, seco
     tasks say; Timeout after `seconds`; Unavailable when the manager does not answer for UNREAD_S.
     """
     until, said, settled = time.monotonic() + seconds, "", frozenset[str]()
-    unread = 0.0
+    unread = since = 0.0
     known: frozenset[str] | None = None
     while True:
         try:
@@ -43,14 +45,16 @@ async def settle(read: Callable[[], Awaitable[State]], image: str, op: str, seco
         if (line := f"{state.status or 'waiting'}: {state.summary()}") != said:
             said = line
             await say(line)
+        settled = settled if state.whole else frozenset()
         if (state.image, state.op) != (image, op):
             if not state.rolling:
                 raise _otherwise(state)
         elif state.whole:
             tasks = frozenset(task.id for task in state.current)
-            if settled == tasks:
+            if tasks != settled:
+                settled, since = tasks, time.monotonic()
+            elif state.calm or time.monotonic() - since > SURPLUS_S:
                 return state
-            settled = tasks
         elif state.status in HALTED:
             raise Conflict(f"Swarm stopped rolling {state.name}", why=_why(state), mend="see docker service ps")
         elif not state.rolling and len(state.failed - known) >= LOOP * max(1, state.desired):

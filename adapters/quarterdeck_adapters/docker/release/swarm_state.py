@@ -99,6 +99,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return not self.rolling and len(self.current) == len(self.serving) >= max(1, self.desired)
 
     @property
+    def coming(self) -> int:
+        """How many tasks are on their way to running."""
+        return sum(task.wanted in ("running", "ready") and not task.serving for task in self.tasks)
+
+    @property
+    def calm(self) -> bool:
+        """Whether it is whole, with no task too many and none on its way: just after a rollback Swarm may have started
+        two for one slot, which it mends by one more roll."""
+        return self.whole and len(self.serving) == max(1, self.desired) and not self.coming
+
+    @property
     def trouble(self) -> tuple[str, ...]:
         """What failed tasks of the spec's generation say, each once."""
         mine = [task for task in self.tasks if task.token == token(self.spec) and task.state in FAILED]
@@ -115,8 +126,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         runs = ", ".join(f"{count} on {identity_of(image).short or image}" for image, count in counted.most_common())
         told = f"{len(self.serving)} of {self.desired} tasks run" + (f": {runs}" if runs else "")
         leaving = sum(task.state == "running" and task.wanted != "running" for task in self.tasks)
-        coming = sum(task.wanted in ("running", "ready") and not task.serving for task in self.tasks)
-        told += f", {coming} starting" if coming else ""
+        told += f", {self.coming} starting" if self.coming else ""
         return told + (f", {leaving} stopping" if leaving else "")
 
 
