@@ -63,14 +63,14 @@ class Swarm(Engine):
 
     def pushed(
         self, registry: Registry, tag: str, *, command: Sequence[str] = IDLE, files: Mapping[str, str] | None = None,
-        changes: Sequence[str] = (),
+        changes: Sequence[str] = (), login: Mapping[str, str] | None = None,
     ) -> str:  # fmt: skip
         """Make an image once, push it and answer `repository@sha256:...`; it is here too."""
         reference = f"{registry.address}/team/app:{tag}"
         if reference in self._pushed:
             return self._pushed[reference]
         self.image(reference, command=command, files={"/srv/version": tag, **(files or {})}, changes=changes)
-        for line in self.api.push(reference, stream=True, decode=True):
+        for line in self.api.push(reference, stream=True, decode=True, auth_config=dict(login) if login else None):
             if "error" in line:
                 raise RuntimeError(line["error"])
         self._pushed[reference] = str(self.api.inspect_image(reference)["RepoDigests"][0])

@@ -95,7 +95,7 @@ async def test_a_broken_image_stops_the_roll_and_is_put_back(case: Case, action:
 
 async def test_what_others_change_meanwhile_is_refused_or_kept(case: Case) -> None:
     one, two, three = case.image("1"), case.image("2"), case.image("3")
-    case.swarm.service("web", one)
+    case.swarm.service("web", one, env=["A=0"])
     draft = await case.draft(two)
     case.swarm.update("web", note="mine")
     with pytest.raises(Conflict, match="changed since the plan"):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -141,7 +144,7 @@ async def test_with_the_registry_off_what_is_here_can_be_released_and_what_is_no
         nowhere = f"{one.partition('@')[0]}@sha256:{'0' * 64}"
         draft = await case.draft(nowhere, op="op-3")
         assert (draft.checks[0].name, draft.checks[0].ok) == ("image", False)
-        with pytest.raises(NotFound, match="its registry does not have it"):
+        with pytest.raises(NotFound, match="its registry says"):
             await case.do(draft, "pull-check")
         with pytest.raises(Conflict, match="No such image"):
             await case.do(draft, "update")
@@ -149,3 +152,42 @@ async def test_with_the_registry_off_what_is_here_can_be_released_and_what_is_no
         assert case.only(two)
     finally:
         case.registry.start()
+
+
+async def test_a_rollback_works_when_what_is_there_is_broken(case: Case) -> None:
+    one, broken = case.image("1"), case.broken()
+    case.swarm.service("web", one, replicas=2, monitor_s=2.0)
+    draft = await case.draft(broken)
+    with pytest.raises(Conflict):
+        await case.do(draft)
+    seen = await case.target().look()
+    assert (seen.running, seen.state in ("paused", "mixed")) == (False, True)
+    found = await listed(case)
+    assert [(each.identity.reference, each.ready, each.proven) for each in found] == [
+        (broken, True, False),
+        (one, True, False),
+    ]
+    await case.do(await case.draft(one, op="op-3", kind="rollback", candidate=found[1].id))
+    assert case.only(one)
+
+
+async def test_nodes_pull_with_the_operators_login(swarm: Swarm, isolated_home: Path) -> None:
+    login = {"username": "ana", "password": "hush"}
+    with Registry(users={"ana": "hush"}) as closed:
+        case = Case(swarm, closed)
+        try:
+            one, two = (swarm.pushed(closed, tag, login=login) for tag in "12")
+            swarm.service("web", one)
+            swarm.drop(two)
+            with pytest.raises(NotFound, match="its registry says"):
+                await case.do(await case.draft(two), "pull-check")
+            (isolated_home / ".docker").mkdir()
+            token = base64.b64encode(b"ana:hush").decode()
+            auths = {"auths": {closed.address: {"auth": token}}}
+            (isolated_home / ".docker" / "config.json").write_text(json.dumps(auths))
+            await case.source.close()
+            case = Case(swarm, closed)
+            await case.do(await case.draft(two))
+            assert case.only(two)
+        finally:
+            await case.close()

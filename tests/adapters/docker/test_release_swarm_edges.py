@@ -12,7 +12,7 @@ from parts.process import wait_until
 from parts.registry import Registry
 from parts.swarm import Swarm
 from quarterdeck_adapters.docker.release import swarm_roll
-from quarterdeck_adapters.docker.release.swarm_state import State, read
+from quarterdeck_adapters.docker.release.swarm_state import Raced, State, read
 from quarterdeck_lifecycle.errors import Conflict, NotFound, Refused, Timeout, Unavailable, Unsupported
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.release.model import Identity, ProbeRule
@@ -205,6 +205,30 @@ async def test_every_write_is_fenced(case: Case) -> None:
     assert case.version() == version
     with pytest.raises(Unsupported, match="no step"):
         await target.do(draft.change, step(draft, "gate"), case.say)
+
+
+async def test_a_write_that_comes_too_late_is_refused_and_the_way_back_looks_again(case: Case) -> None:
+    one, two = case.image("1"), case.image("2")
+    case.swarm.service("web", one)
+    draft, target, raced = await case.draft(two), case.target(), 0
+
+    async def somebody_is_faster() -> None:
+        nonlocal raced
+        raced += 1
+        if raced == 1:
+            case.swarm.update("web", note="theirs")
+
+    await case.do(draft, "retain")
+    target.fence = somebody_is_faster
+    with pytest.raises(Raced, match="the manager refused the write, nothing was changed"):
+        await case.do(draft, "update", target=target)
+    assert case.only(one)
+    draft = await case.draft(two, op="op-3")
+    await case.do(draft, "retain", "update")
+    raced = 0
+    assert (await case.put_back(draft.change, target)).startswith("by an update of our own")
+    assert case.only(one)
+    assert case.swarm.spec("web")["Labels"] == {"note": "theirs"}
 
 
 async def test_a_manager_that_does_not_answer_for_a_moment_stops_nothing(case: Case) -> None:

@@ -156,26 +156,31 @@ OTHER = (OLD, "op-1", "running", "running")
 
 
 @pytest.mark.parametrize(
-    ("found", "running", "image", "word"),
+    ("found", "running", "word", "detail"),
     [
-        (state(GOOD, GOOD), True, NEW, "running"),
-        (state(GOOD, GOOD, GONE), True, NEW, "running"),
-        (state(GOOD, GOOD, replicas=None), True, NEW, "running"),
-        (state(GOOD, GOOD, status="updating"), False, NEW, "updating"),
-        (state(GOOD), False, NEW, "running"),
-        (state(GOOD, OTHER), False, None, "mixed"),
-        (state(OTHER, OTHER, status="paused"), False, OLD, "paused"),
-        (state((NEW, "op-1", "running", "running"), GOOD), False, NEW, "running"),
-        (state((NEW, "op-2", "rejected", "shutdown"), GOOD), False, NEW, "running"),
-        (state(), False, NEW, "down"),
+        (state(GOOD, GOOD), True, "running", "2 of 2 tasks run: 2 on bbbbbbbbbbbb"),
+        (state(GOOD, GOOD, GONE), True, "running", "1 stopping"),
+        (state(GOOD, GOOD, replicas=None), True, "running", "2 of 2"),
+        (state(GOOD, GOOD, status="updating"), False, "updating", "2 of 2"),
+        (state(GOOD), False, "running", "1 of 2"),
+        (state(GOOD, OTHER), False, "mixed", "1 on bbbbbbbbbbbb, 1 on aaaaaaaaaaaa; the service says bbbbbbbbbbbb"),
+        (
+            state(OTHER, OTHER, status="paused"),
+            False,
+            "paused",
+            "2 on aaaaaaaaaaaa; the service says bbbbbbbbbbbb; stopped",
+        ),
+        (state((NEW, "op-1", "running", "running"), GOOD), False, "running", "the service says"),
+        (state((NEW, "op-2", "rejected", "shutdown"), GOOD), False, "running", "rejected: no such image"),
+        (state(), False, "down", "0 of 2 tasks run"),
     ],
 )
-def test_success_is_all_tasks_on_what_the_service_says(
-    found: State, running: bool, image: str | None, word: str
-) -> None:
+def test_success_is_all_tasks_on_what_the_service_says(found: State, running: bool, word: str, detail: str) -> None:
     seen = workload(found, "local/web")
     assert (seen.running, seen.state) == (running, word)
-    assert (seen.identity.reference if seen.identity else None) == image
+    assert detail in seen.detail
+    assert seen.identity is not None
+    assert seen.identity.reference == NEW
     assert seen.marks == change().marks()
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from quarterdeck_adapters.docker.adapter import DockerSource
 
 AUTH_HEADER = "X-Registry-Auth"
+SLACK_S = 5.0
 
 
 class SwarmTarget:
@@ -52,7 +53,7 @@ class SwarmTarget:
         return await read(self.calls.engine, self.place.name)
 
     async def look(self) -> Workload:
-        """What its tasks run, which is success only when all of them run what the service says."""
+        """What the service says, `running` only when all of its tasks run that."""
         state = await self.state()
         return workload(state, str(self.place), await self.runs(state))
 
@@ -143,7 +144,8 @@ class SwarmTarget:
             await self.send(state, swarm_spec.forward(base, change), login=True)
             await say(f"version {state.version} of {state.name} was replaced")
             told, image, op = "updated", change.to.reference, change.op
-        state = await settle(self.state, image, op, step.deadline_s, say)
+        # A little before the step's own end, so that what the tasks wait for is said.
+        state = await settle(self.state, image, op, max(1.0, step.deadline_s - SLACK_S), say)
         return f"{told}: {state.summary()}"
 
     def _done(self, state: State, change: Change) -> bool:

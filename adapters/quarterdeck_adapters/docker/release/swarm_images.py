@@ -81,7 +81,7 @@ async def missing(calls: Calls, identity: Identity) -> str:
     try:
         await calls.distribution(identity.reference)
     except QuarterdeckError as error:
-        return f"the image is not on this manager, and its registry does not have it: {error.why or error.what}"
+        return f"the image is not on this manager, and its registry says: {error.why or error.what}"
     return ""
 
 

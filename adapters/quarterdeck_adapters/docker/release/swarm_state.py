@@ -194,28 +194,25 @@ async def swarm_services(engine: Engine) -> list[tuple[str, str, dict[str, str]]
 
 
 def workload(state: State, target: str, known: Identity | None = None) -> Workload:
-    """A service as releases see it. Its identity is what the tasks run: none when they run different things, and
-    `running` only when all of them run what the service says. `known` is the spec's identity, completed."""
-    images = {task.token[0] for task in state.serving}
-    stated = known or identity_of(state.image)
-    identity = None
-    if images == {state.image} or not images:
-        identity = stated
-    elif len(images) == 1:
-        identity = identity_of(next(iter(images)))
+    """A service as releases see it. Its identity is what the service says; `running` only when every task that runs is
+    of it, and as many as are wanted. What runs instead is in `state` (mixed, paused ...) and `detail`. `known` is the
+    identity, completed by what is here of the image."""
     word = state.status if state.status not in ("", "completed", "rollback_completed") else ""
-    if len(images) > 1:
+    if len({task.token[0] for task in state.serving}) > 1:
         word = "mixed"
     elif not state.whole:
         word = word or ("running" if state.serving else "down")
     detail = state.summary()
+    if not state.whole and len(state.current) < len(state.serving):
+        detail += f"; the service says {identity_of(state.image).short or state.image}"
     if state.status in HALTED:
         detail += f"; {state.said}"
     if not state.whole and state.trouble:
         detail += f"; {state.trouble[0]}"
     return Workload(
-        target=target, identity=identity, running=state.whole, health=_health(state), state=word or "running",
-        detail=detail, id=state.id, since=state.updated_at, marks=Marks.read(dict(state.spec.get("Labels") or {})),
+        target=target, identity=known or identity_of(state.image), running=state.whole, health=_health(state),
+        state=word or "running", detail=detail, id=state.id, since=state.updated_at,
+        marks=Marks.read(dict(state.spec.get("Labels") or {})),
     )  # fmt: skip
 
 
