@@ -137,6 +137,7 @@ async def test_services_are_found_by_their_exact_names(case: Case) -> None:
     one = case.image("1")
     case.swarm.service("web", one, labels={"quarterdeck.service": "shop"}, wait=False)
     assert await swarm_services(case.source.engine()) == [("web", one, {"quarterdeck.service": "shop"})]
+    assert isinstance(case.source.target("swarm", "web", {}), SwarmTarget)
     for name in ("we", "--help", "web\n", ""):
         with pytest.raises(NotFound, match="no Swarm service"):
             await case.target(name).look()

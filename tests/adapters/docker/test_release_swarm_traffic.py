@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from parts.engine import IDLE
 from parts.process import wait_until
 from parts.registry import Registry
 from parts.swarm import Swarm
 from parts.swarmprobe import HEALTH, SERVE, Traffic
+from quarterdeck_lifecycle.errors import Conflict
 
 from .swarmcase import Case
 
@@ -50,3 +52,20 @@ async def test_stop_first_promises_nothing_and_leaves_requests_waiting_or_failed
     assert gap is None
     # The old one is out of the name's answers for the second that it takes to end.
     assert traffic.failed or traffic.longest_s >= 1
+
+
+@pytest.mark.parametrize("action", ["pause", "rollback"])
+async def test_an_image_that_never_gets_well_takes_nothing_down(case: Case, action: str) -> None:
+    one = case.image("web-1", command=SERVE)
+    ill = case.image("ill", command=IDLE)
+    case.swarm.service("web", one, networks=[case.swarm.overlay], health=HEALTH, action=action, monitor_s=1.0)
+    draft = await case.draft(ill)
+    with Traffic(case.swarm, one, "web") as traffic:
+        with pytest.raises(Conflict, match="unhealthy"):
+            await case.do(draft)
+        evidence = await case.target().evidence(draft.change, "new", 50)
+        await case.put_back(draft.change)
+        print(traffic.stop())
+    assert "can't connect to remote host" in evidence.state
+    assert traffic.failed == []
+    assert case.only(one)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import suppress
 from typing import Any, Literal
 
 from quarterdeck_adapters.docker.release import swarm_spec
@@ -75,7 +76,18 @@ async def evidence(calls: Calls, state: State, change: Change, which: Literal["n
     except QuarterdeckError as error:
         log = (f"its log could not be read: {error.why or error.what}",)
     said = f"{task.state}{f': {task.error}' if task.error else ''}"
+    with suppress(QuarterdeckError):
+        said += health_of(await calls.container(task.container))
     return Evidence(target=place, which=which, exit_code=task.exit_code, state=said, log=log, inspect=masked(found))
+
+
+def health_of(found: dict[str, Any] | None) -> str:
+    """What the health check of a container that is still here said last; empty when it is well, or has none."""
+    health = ((found or {}).get("State") or {}).get("Health") or {}
+    if health.get("Status") in (None, "", "none", "healthy"):
+        return ""
+    output = str((health.get("Log") or [{}])[-1].get("Output") or "").strip()
+    return f"; health check: {health['Status']}{f': {output[:300]}' if output else ''}"
 
 
 def last_of(state: State, change: Change, which: Literal["new", "old"]) -> Task | None:

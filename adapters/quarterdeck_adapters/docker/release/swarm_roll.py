@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from quarterdeck_adapters.docker.release.swarm_spec import token
 from quarterdeck_adapters.docker.release.swarm_state import HALTED, State
 from quarterdeck_lifecycle.errors import Conflict, Timeout, Unavailable
 from quarterdeck_lifecycle.release.ports import Say
@@ -73,7 +74,7 @@ def _why(state: State) -> str:
 
 def _otherwise(state: State) -> Conflict:
     if state.status.startswith("rollback"):
-        failed = next((task for task in state.tasks if task.error), None)
+        failed = next((task for task in state.tasks if task.error and task.token != token(state.spec)), None)
         why = f"{state.said or state.status}{f'; a task said: {failed.error}' if failed else ''}"
         return Conflict(f"Swarm rolled {state.name} back by itself", why=why, mend="see docker service ps")
     return Conflict(

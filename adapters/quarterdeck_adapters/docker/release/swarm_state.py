@@ -20,7 +20,8 @@ from quarterdeck_lifecycle.release.model import Identity, Marks, Workload
 
 ROLLING = ("updating", "rollback_started")
 HALTED = ("paused", "rollback_paused")
-FAILED = ("failed", "rejected", "orphaned")
+FAILED = ("failed", "rejected", "orphaned", "complete")
+"""A task that Swarm replaces ends as `shutdown`; one that is `complete` ended with 0 before that was asked of it."""
 
 
 class Raced(Conflict):
@@ -137,9 +138,15 @@ def read_task(entry: Mapping[str, Any]) -> Task:
     return Task(
         id=str(entry["ID"]), token=token(spec), state=str(status.get("State") or ""),
         wanted=str(entry.get("DesiredState") or ""), slot=str(entry.get("Slot") or entry.get("NodeID") or ""),
-        node=str(entry.get("NodeID") or ""), error=str(status.get("Err") or ""), exit_code=inside.get("ExitCode"),
+        node=str(entry.get("NodeID") or ""), error=_error(status), exit_code=inside.get("ExitCode"),
         container=str(inside.get("ContainerID") or ""), at=epoch(entry.get("CreatedAt")) or 0.0,
     )  # fmt: skip
+
+
+def _error(status: Mapping[str, Any]) -> str:
+    if status.get("Err") or status.get("State") != "complete":
+        return str(status.get("Err") or "")
+    return "it ended with 0, by itself or because Swarm stops what its health check calls unhealthy"
 
 
 def read_state(service: Json, tasks: list[Json]) -> State:
