@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from parts.registry import Registry
 from parts.swarm import Swarm
 from quarterdeck_adapters.docker.adapter import DockerSource
+from quarterdeck_adapters.docker.release import swarm_roll
 from quarterdeck_adapters.docker.release.swarm import SwarmTarget
 from quarterdeck_adapters.docker.release.swarm_spec import identity_of
 from quarterdeck_lifecycle.permit import permit
@@ -29,6 +30,7 @@ class Case:
         self.swarm, self.registry = swarm, registry
         self.source = make_source(swarm.url)
         self.said: list[str] = []
+        self._poll_s = 0.0
 
     def image(self, tag: str, **options: Any) -> str:
         """`repository@digest` of an image that is pushed once."""
@@ -83,6 +85,14 @@ class Case:
             == {image}
             == {self.swarm.spec(name)["TaskTemplate"]["ContainerSpec"]["Image"]}
         )
+
+    async def __aenter__(self) -> Self:
+        self._poll_s, swarm_roll.POLL_S = swarm_roll.POLL_S, 0.05
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        swarm_roll.POLL_S = self._poll_s
+        await self.close()
 
     async def close(self) -> None:
         """Let go of the engine's connections and of what the test made."""

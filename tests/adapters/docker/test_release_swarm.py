@@ -23,11 +23,8 @@ pytestmark = [pytest.mark.real("docker.io", "busybox-static", "docker-registry")
 
 @pytest.fixture
 async def case(swarm: Swarm, registry: Registry) -> AsyncIterator[Case]:
-    made = Case(swarm, registry)
-    try:
+    async with Case(swarm, registry) as made:
         yield made
-    finally:
-        await made.close()
 
 
 async def test_an_update_is_rolled_marked_and_done_once(case: Case) -> None:

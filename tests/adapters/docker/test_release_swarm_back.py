@@ -22,11 +22,8 @@ pytestmark = [pytest.mark.real("docker.io", "busybox-static", "docker-registry")
 
 @pytest.fixture
 async def case(swarm: Swarm, registry: Registry) -> AsyncIterator[Case]:
-    made = Case(swarm, registry)
-    try:
+    async with Case(swarm, registry) as made:
         yield made
-    finally:
-        await made.close()
 
 
 def env(case: Case) -> list[str]:
@@ -156,7 +153,7 @@ async def test_with_the_registry_off_what_is_here_can_be_released_and_what_is_no
 
 async def test_a_rollback_works_when_what_is_there_is_broken(case: Case) -> None:
     one, broken = case.image("1"), case.broken()
-    case.swarm.service("web", one, replicas=2, monitor_s=2.0)
+    case.swarm.service("web", one, replicas=2, monitor_s=1.0)
     draft = await case.draft(broken)
     with pytest.raises(Conflict):
         await case.do(draft)

@@ -25,11 +25,8 @@ pytestmark = [pytest.mark.real("docker.io", "busybox-static", "docker-registry")
 
 @pytest.fixture
 async def case(swarm: Swarm, registry: Registry) -> AsyncIterator[Case]:
-    made = Case(swarm, registry)
-    try:
+    async with Case(swarm, registry) as made:
         yield made
-    finally:
-        await made.close()
 
 
 async def test_a_tag_is_resolved_by_its_registry_and_a_built_image_by_its_id(case: Case) -> None:
@@ -129,6 +126,7 @@ async def test_a_crash_loop_is_told_also_where_swarm_calls_it_completed(case: Ca
     one = case.image("1")
     late = case.image("late", command=("sh", "-c", "sleep 0.1; echo out of memory >&2; exit 9"))
     case.swarm.service("web", one, monitor_s=0.001)
+    swarm_roll.POLL_S = 0.3  # No task lives long enough to be seen twice; `case` sets it back.
     draft = await case.draft(late)
     await case.do(draft, "retain")
     with pytest.raises(Conflict, match=r"(stopped rolling|keep failing).*non-zero exit \(9\)"):

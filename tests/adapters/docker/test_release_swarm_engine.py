@@ -44,11 +44,8 @@ class Clock:
 
 @pytest.fixture
 async def case(swarm: Swarm, registry: Registry) -> AsyncIterator[Case]:
-    made = Case(swarm, registry)
-    try:
+    async with Case(swarm, registry) as made:
         yield made
-    finally:
-        await made.close()
 
 
 async def planned(case: Case, wanted: str, op: str, **fields: Any) -> Plan:

@@ -19,11 +19,8 @@ FORWARD, BACK = ("creating", "updating"), ("updating", "removing")
 
 @pytest.fixture
 async def case(swarm: Swarm, registry: Registry) -> AsyncIterator[Case]:
-    made = Case(swarm, registry)
-    try:
+    async with Case(swarm, registry) as made:
         yield made
-    finally:
-        await made.close()
 
 
 async def back_twice(case: Case, change: Change, one: str, before: object) -> None:

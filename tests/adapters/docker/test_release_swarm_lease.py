@@ -179,8 +179,5 @@ async def test_the_lease_needs_a_permit_and_does_not_touch_the_service(case: Cas
 
 @pytest.fixture
 async def case(swarm: Swarm, registry: Registry) -> AsyncIterator[Case]:
-    made = Case(swarm, registry)
-    try:
+    async with Case(swarm, registry) as made:
         yield made
-    finally:
-        await made.close()

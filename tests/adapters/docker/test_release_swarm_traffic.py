@@ -20,11 +20,8 @@ pytestmark = [pytest.mark.real("docker.io", "busybox-static", "docker-registry")
 
 @pytest.fixture
 async def case(swarm: Swarm, registry: Registry) -> AsyncIterator[Case]:
-    made = Case(swarm, registry)
-    try:
+    async with Case(swarm, registry) as made:
         yield made
-    finally:
-        await made.close()
 
 
 async def counted(case: Case, order: str) -> tuple[float | None, Traffic]:
