@@ -134,8 +134,11 @@ async def test_from_a_stop_at_every_write_of_the_move_it_is_put_back(quick: Benc
         if not await stopped(bench, bench.move(change), number, effect):
             assert number > 10
             return
+        moved = await bench.where() == "2"
         await bench.back(change)
         assert await bench.where() == "1", number
+        told = await bench.tags("2")
+        assert ("failed" in told, "put_back" in await bench.tags("1")) == (moved, moved), number
         assert "claim" not in await bench.tags("2"), number
         again = Writes(bench.source)
         await bench.back(change)

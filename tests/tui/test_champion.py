@@ -145,6 +145,17 @@ async def test_an_alias_of_an_unlisted_version_is_no_removal(watcher: Watcher) -
     assert await watcher.at(10_030) == (True, "1", ("1",))
 
 
+async def test_a_removal_is_believed_when_the_model_says_it_too(watcher: Watcher) -> None:
+    await watcher.look(10_000)
+    await watcher.lab.call("DELETE", ALIAS, {"name": watcher.model, "alias": "champion"})
+    watcher.now = 11_000.0
+    await watcher.hub._feeds["ml", "version"].once()
+    assert await watcher.watch.look() == 0
+    assert await watcher.look(11_030) == 1
+    [move] = await watcher.moves()
+    assert (move.version, move.origin) == ("", "1")
+
+
 async def test_a_quiet_watch_writes_seldom(watcher: Watcher) -> None:
     await watcher.look(10_000)
     looks = await watcher.book.looks("ml", watcher.model, "champion")
