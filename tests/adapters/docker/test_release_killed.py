@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from quarterdeck_lifecycle.errors import Conflict
+from quarterdeck_lifecycle.permit import permit
+from quarterdeck_lifecycle.release.model import Change
 from quarterdeck_lifecycle.release.ports import LeaseLost
 
-from .boxcase import Box
+from .boxcase import Box, holder
 
 MOST = 30
 
@@ -125,3 +128,31 @@ async def test_what_a_stranger_did_meanwhile_is_left_alone(box: Box) -> None:
     box.api.remove_container("app", force=True)
     await box.put_back(target, draft.change)
     box.as_before(second, others=["app-qd-new-op-1"])
+
+
+async def test_the_lease_can_be_taken_over_where_the_name_is_missing(box: Box) -> None:
+    """Between the two renames no container has the name: whoever finds the lease abandoned must still hold it."""
+    box.image("1", "VOLUME /data", keep=True)
+    box.image("2", keep=True)
+    old, target = box.start(), box.target()
+    draft = await box.draft(target, "2")
+    text = msgspec.json.encode(draft.change).decode()
+    with permit("local"):
+        held = await target.lease.acquire(holder(change=text))
+    assert await box.stopped_at(target, box.release(target, draft), 4)
+    assert "app" not in box.names()
+    other = box.target()
+    seen = await other.lease.read()
+    assert seen is not None
+    assert seen == held
+    assert msgspec.json.decode(seen.change, type=Change) == draft.change
+    with permit("local"):
+        assert await box.target().lease.acquire(holder(change=text)) == held
+        await other.lease.evict(seen)
+        mine = await other.lease.acquire(holder("op-2", change=seen.change))
+        with pytest.raises(LeaseLost):
+            await target.lease.check(held)
+    await box.put_back(other, msgspec.json.decode(mine.change, type=Change))
+    with permit("local"):
+        await other.lease.release(mine)
+    box.as_before(old)

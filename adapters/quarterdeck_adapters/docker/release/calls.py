@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from quarterdeck_adapters.docker.release.naming import VALID
@@ -22,6 +23,7 @@ Json = Mapping[str, Any]
 REGISTRY_S = 20.0
 SLOW_S = 60.0
 LOG_BYTES = 4 * 1024 * 1024
+OUTPUT_BYTES = 4000
 
 
 class Calls:
@@ -188,10 +190,19 @@ class Calls:
         """Run a program inside; its exit code and the end of its output. Raises Timeout after `seconds`."""
 
         def work(client: Any) -> tuple[int, str]:
+            from docker.utils.socket import frames_iter
+
             made = client.exec_create(id, list(argv))
             said = b""
-            for piece in client.exec_start(made["Id"], stream=True):
-                said = (said + piece)[-4000:]
+            # The engine takes the connection over for the program's output: it goes back to no pool.
+            answer = client.exec_start(made["Id"], socket=True)
+            try:
+                for _, piece in frames_iter(answer, tty=False):
+                    said = (said + piece)[-OUTPUT_BYTES:]
+            finally:
+                for each in (answer, getattr(answer, "_sock", answer)):
+                    with suppress(OSError):
+                        each.close()
             code = client.exec_inspect(made["Id"]).get("ExitCode")
             return (int(code) if code is not None else -1), said.decode("utf-8", "replace").strip()
 

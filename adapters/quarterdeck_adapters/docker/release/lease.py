@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from quarterdeck_adapters.docker.release.calls import Calls
+from quarterdeck_adapters.docker.release.facts import read as read_facts
 from quarterdeck_adapters.docker.release.naming import lease_name
 from quarterdeck_lifecycle.errors import Conflict, NotFound
+from quarterdeck_lifecycle.release.model import Change
 from quarterdeck_lifecycle.release.ports import Holder, LeaseLost, LeaseTaken
 
 Json = Mapping[str, Any]
@@ -62,14 +65,16 @@ class ContainerLease:
         """Create the container; a used name is answered by who holds it. Raises LeaseTaken."""
         self.service, self.environment = holder.service, holder.environment
         until = time.monotonic() + SETTLE_S
+        name = lease_name(holder.service, holder.environment, self._target)
         while True:
             failure = None
-            try:
-                name = lease_name(holder.service, holder.environment, self._target)
-                await self._calls.create(name, await self._body(holder))
-            except Conflict as error:
-                failure = error
             now = await self.read()
+            if now is None:
+                try:
+                    await self._calls.create(name, await self._body(holder))
+                except Conflict as error:
+                    failure = error
+                now = await self.read()
             if now is not None and now.op != holder.op:
                 raise LeaseTaken(now, source=self._calls.name)
             if now is not None:
@@ -81,9 +86,7 @@ class ContainerLease:
             await asyncio.sleep(PAUSE_S)
 
     async def _body(self, holder: Holder) -> dict[str, Any]:
-        target = await self._calls.named(self._target)
-        if target is None:
-            raise NotFound(f"no container {self._target}", source=self._calls.name)
+        target = await self._somebody(holder)
         image = await self._calls.image(str(target["Image"]))
         # A volume that the image declares would be made and filled for a container that never runs.
         volumes = ((image or {}).get("Config") or {}).get("Volumes") or {}
@@ -98,6 +101,16 @@ class ContainerLease:
                 "Tmpfs": dict.fromkeys(volumes, ""),
             },
         }
+
+    async def _somebody(self, holder: Holder) -> Json:
+        """A container whose image will do: the target, or, where a release stopped between two names, the old one."""
+        found = await self._calls.named(self._target)
+        if found is None and holder.change:
+            with suppress(msgspec.ValidationError, msgspec.DecodeError):
+                found = await self._calls.container(read_facts(msgspec.json.decode(holder.change, type=Change)).old_id)
+        if found is None:
+            raise NotFound(f"no container {self._target}", source=self._calls.name)
+        return found
 
     async def beat(self, held: Holder) -> Holder:
         """Count one up. Raises LeaseLost."""

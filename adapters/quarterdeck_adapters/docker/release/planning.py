@@ -176,7 +176,8 @@ async def _proxied(calls: Calls, facts: Facts, cannot: str) -> tuple[list[Check]
     if there is None and facts.ran:
         where = facts.old_server or f"{facts.name}, which has no address in {facts.network or 'its network'}"
         return [Check(name="proxy", ok=False, said=f"the proxy sends no traffic to {where}")], said
-    return [Check(name="proxy", ok=True, said=f"it sends traffic to the old one as {there}")], said
+    sends = f"it sends traffic to the old one as {there}" if there else "it sends no traffic: the old one does not run"
+    return [Check(name="proxy", ok=True, said=sends)], said
 
 
 async def _gap(calls: Calls, found: Found, wanted: Wanted, facts: Facts, mode: Mode) -> float | None:

@@ -96,7 +96,7 @@ class Routing:
                 source=self.calls.name,
                 why="the proxy does not send traffic to the new one",
             )
-        name = await proxy.find(self.facts.old_server)
+        name = await proxy.find(self.facts.old_server) if self.facts.old_server else None
         if name is None or name == there:
             return "the old one was out of the proxy already"
         await self.calls.guard()
