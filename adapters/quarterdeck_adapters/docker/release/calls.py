@@ -6,7 +6,7 @@ https://docs.docker.com/reference/api/engine/version/v1.41/
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -105,7 +105,7 @@ class Calls:
             f"asking the registry for {reference}", REGISTRY_S,
         )  # fmt: skip
 
-    async def pull(self, name: str, tag: str, deadline: float) -> AsyncIterator[Json]:
+    async def pull(self, name: str, tag: str, deadline: float) -> AsyncGenerator[Json, None]:
         """The lines of a pull as they come; what went wrong may be one of them (`error`). Raises Timeout."""
         loop, lines = asyncio.get_running_loop(), asyncio.Queue[Json | None]()
         login = self.login
@@ -197,7 +197,7 @@ class Calls:
             # The engine takes the connection over for the program's output: it goes back to no pool.
             answer = client.exec_start(made["Id"], socket=True)
             try:
-                for _, piece in frames_iter(answer, tty=False):
+                for _, piece in frames_iter(answer, tty=False):  # type: ignore[no-untyped-call]
                     said = (said + piece)[-OUTPUT_BYTES:]
             finally:
                 for each in (answer, getattr(answer, "_sock", answer)):

@@ -34,9 +34,7 @@ async def sample(moves: Moves, change: Change, rule: ProbeRule) -> Sample:
             return Sample(verdict="fail", said=ending(found), at=time.time())
         if rule.exec:
             verdict, said = await _run(moves.calls, str(found["Id"]), rule)
-        elif rule.engine:
-            verdict, said = health(found)
-        elif health(found)[0] == "fail":
+        elif rule.engine or health(found)[0] == "fail":
             verdict, said = health(found)
         else:
             verdict, said = "pass", f"it is {status(found)}, nothing more is probed"
