@@ -12,7 +12,7 @@ from quarterdeck_adapters.docker.release.recreate import recipe
 from quarterdeck_adapters.docker.release.subtract import own_config
 from quarterdeck_lifecycle.errors import Refused
 
-from .boxcase import Box
+from .boxcase import PORT, Box
 
 OLD_IMAGE = (
     "ENV FROM_OLD=1 SHARED=old TUNED=image", "LABEL from.old=1", "EXPOSE 9090", "VOLUME /scratch", "WORKDIR /srv",
@@ -175,3 +175,13 @@ async def test_what_could_not_be_put_back_is_refused(box: Box) -> None:
     box.start(HostConfig={"AutoRemove": True, "RestartPolicy": {"Name": ""}})
     with pytest.raises(Refused, match="--rm"):
         await box.draft(box.target(), "2")
+
+
+async def test_a_port_that_only_the_old_image_exposed_stays_published(box: Box) -> None:
+    box.image("1", "EXPOSE 8080", keep=True)
+    box.image("2", keep=True)
+    box.start(ExposedPorts={})
+    assert box.inspect()["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"] == PORT
+    target = box.target()
+    await box.release(target, await box.draft(target, "2"))
+    assert box.inspect()["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"] == PORT
