@@ -2,13 +2,17 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
+from parts.deckworld import environment
 from parts.process import wait_until
 from parts.releasing import ReleaseWorld, pid, reached, result
 from quarterdeck.releasing.opfolder import OpFolder
+from quarterdeck.runner_main import BUSY
 from quarterdeck_lifecycle.release.model import Event
 
 
@@ -172,6 +176,9 @@ def test_only_one_worker_at_a_time(world: ReleaseWorld) -> None:
     reached(folder, in_hook)
     worker = pid(folder, "worker")
     assert world.run("recover", folder.op).out.startswith("nothing to recover")
+    second = [sys.executable, "-I", "-m", "quarterdeck.runner_main", folder.op, "--state", str(world.state), "--worker"]
+    done = subprocess.run([*second, "--recover"], env=environment(world.home, world.env), timeout=60, check=False)
+    assert done.returncode == BUSY
     assert pid(folder, "worker") == worker
     go.touch()
     assert result(folder) == "SUCCEEDED"
