@@ -116,6 +116,10 @@ class ConfirmDialog(Dialog[str]):
             yield whole(f"  undo    none: {preview.why_no_inverse}", "dim")
 
     def on_mount(self) -> None:
+        """Begin; handlers of a base run beside those of its heirs, so heirs replace what they call."""
+        self._begin()
+
+    def _begin(self) -> None:
         """Arm the clock; the focus stands where nothing confirms by accident."""
         self._opened = self._clock()
         if self._confirm == "typed":
@@ -177,7 +181,10 @@ class ConfirmDialog(Dialog[str]):
     def typed(self, event: Input.Submitted) -> None:
         """Enter in the field."""
         event.stop()
-        if event.value.strip() == self.expected and self.armed():
+        self._entered(event.value)
+
+    def _entered(self, value: str) -> None:
+        if value.strip() == self.expected and self.armed():
             self.dismiss("")
         else:
             self.app.bell()

@@ -133,7 +133,7 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
                 yield Button(Content(asked.word.capitalize()), id="go", disabled=True)
             yield Static("", id="how", classes="line", markup=False)
 
-    def on_mount(self) -> None:
+    def _begin(self) -> None:
         """Plan; the focus stands where nothing confirms by accident."""
         self._opened = self._clock()
         typed = self._confirm == "typed" and self.asked.verb.id == "service.rollback"
@@ -263,10 +263,8 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
         event.stop()
         self.focus_next()
 
-    @on(Input.Submitted, "#typed")
-    def typed(self, event: Input.Submitted) -> None:
+    def _entered(self, value: str) -> None:  # noqa: ARG002
         """Enter in the name's field."""
-        event.stop()
         self._go()
 
     @on(Button.Pressed)
@@ -316,10 +314,6 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
         if self.plan is not None:
             reason = self.query_one("#reason", Input).value.strip()
             self._owner.copy(self._proposal.command(msgspec.structs.replace(self.plan, reason=reason)))
-
-    def on_resize(self) -> None:
-        """The question and its answer keep their lines; the body takes what is left."""
-        self._fit()
 
 
 def back_options(points: Sequence[tuple[str, str, bool]]) -> tuple[tuple[str, str], ...]:
