@@ -9,7 +9,7 @@ from quarterdeck_lifecycle.release.ports import Ask, Reading
 from releases.memoryworld import Process
 from releases.releasecase import NEW, OLD, WAYS, Case, Way, identity
 
-SHAPES = [(way, places) for way in WAYS for places in (1, 3)]
+SHAPES = [(way, places) for way in WAYS for places in (1, 2)]
 shaped = pytest.mark.parametrize(("way", "places"), SHAPES, ids=[f"{way}-{places}" for way, places in SHAPES])
 GUARD = GuardRule(source="prom", query="errors", max=0.01)
 
@@ -143,7 +143,7 @@ def trail(case: Case) -> list[str]:
     return [f"{point.kind} {point.where}" for point in case.process.trail]
 
 
-@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("places", [1, 2])
 @pytest.mark.parametrize("way", ["stop-start", "start-first", "overlap", "alias"])
 def test_a_rollback_that_fails_its_proof_is_not_rolled_back_again(way: Way, places: int) -> None:
     case = Case(way, "rollback", places)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from quarterdeck_lifecycle.permit import permit
+from quarterdeck_lifecycle.release.model import Kind
 from releases.fakeclock import run
 from releases.memoryworld import Process
 from releases.releasecase import NEW, WAYS, Case, Way, identity
 
-SHAPES = [(way, kind, places) for way in WAYS for kind in ("deploy", "rollback") for places in (1, 3)]
+SHAPES = [(way, kind, places) for way in WAYS for kind in ("deploy", "rollback") for places in (1, 2)]
 IDS = [f"{way}-{kind}-{places}" for way, kind, places in SHAPES]
 shaped = pytest.mark.parametrize(("way", "kind", "places"), SHAPES, ids=IDS)
 
@@ -22,14 +23,14 @@ def after_outcome(case: Case) -> dict[int, str]:
 
 
 @shaped
-def test_the_ledger_of_a_run_holds_exactly_the_steps_of_the_plan(way: Way, kind: str, places: int) -> None:
-    case = Case(way, kind, places)  # type: ignore[arg-type]
+def test_the_ledger_of_a_run_holds_exactly_the_steps_of_the_plan(way: Way, kind: Kind, places: int) -> None:
+    case = Case(way, kind, places)
     case.run()
     assert case.book.steps() == [step.id for step in case.plan.steps]
     assert [row.step for row in case.book.rows if row.phase == "outcome"] == [step.id for step in case.plan.steps]
 
 
-@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("places", [1, 2])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_failed_run_goes_back_by_the_steps_of_the_plan(way: Way, places: int) -> None:
     case = Case(way, "deploy", places)
@@ -45,10 +46,10 @@ def test_a_failed_run_goes_back_by_the_steps_of_the_plan(way: Way, places: int) 
 
 
 @shaped
-def test_every_step_twice_is_once(way: Way, kind: str, places: int) -> None:
+def test_every_step_twice_is_once(way: Way, kind: Kind, places: int) -> None:
     """Stopped right after each step, then that step once more: it reads, and writes nothing."""
-    for index, step_id in after_outcome(Case(way, kind, places)).items():  # type: ignore[arg-type]
-        case = Case(way, kind, places)  # type: ignore[arg-type]
+    for index, step_id in after_outcome(Case(way, kind, places)).items():
+        case = Case(way, kind, places)
         case.run({index: lambda process: process.kill()})
         step = case.plan.step(step_id)
         assert step is not None
@@ -68,12 +69,12 @@ def test_every_step_twice_is_once(way: Way, kind: str, places: int) -> None:
 
 
 @shaped
-def test_going_on_after_any_step_ends_in_the_same_state(way: Way, kind: str, places: int) -> None:
+def test_going_on_after_any_step_ends_in_the_same_state(way: Way, kind: Kind, places: int) -> None:
     """`run` again, on the same ledger, as a supervisor may that knows the plan to be sound."""
-    straight = Case(way, kind, places)  # type: ignore[arg-type]
+    straight = Case(way, kind, places)
     straight.run()
-    for index, step in after_outcome(Case(way, kind, places)).items():  # type: ignore[arg-type]
-        case = Case(way, kind, places)  # type: ignore[arg-type]
+    for index, step in after_outcome(Case(way, kind, places)).items():
+        case = Case(way, kind, places)
         case.run({index: lambda process: process.kill()})
         ended = case.run()
         case.must_have_settled(ended, f"stopped after {step}")
@@ -82,9 +83,9 @@ def test_going_on_after_any_step_ends_in_the_same_state(way: Way, kind: str, pla
 
 
 @shaped
-def test_putting_back_twice_is_once(way: Way, kind: str, places: int) -> None:
-    for index in after_outcome(Case(way, kind, places)):  # type: ignore[arg-type]
-        case = Case(way, kind, places)  # type: ignore[arg-type]
+def test_putting_back_twice_is_once(way: Way, kind: Kind, places: int) -> None:
+    for index in after_outcome(Case(way, kind, places)):
+        case = Case(way, kind, places)
         case.run({index: lambda process: process.kill()})
         targets = case.targets(Process(case.world, "again"))
         for change in case.plan.changes:
