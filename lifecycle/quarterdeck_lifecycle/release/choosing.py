@@ -123,7 +123,7 @@ def choose_back(
 def _called(revision: str, point: Point) -> bool:
     plain = revision.removeprefix("v")
     if plain.isascii() and plain.isdigit() and len(plain) < 7:
-        return int(plain) in (point.revision, -1) or (point.identity.kind == "model" and point.identity.digest == plain)
+        return point.identity.digest == plain if point.identity.kind == "model" else int(plain) == point.revision
     digest = revision.removeprefix("sha256:")
     ids = (point.identity.digest, point.identity.image_id)
     by_digest = len(digest) >= 6 and any(each.removeprefix("sha256:").startswith(digest) for each in ids if each)

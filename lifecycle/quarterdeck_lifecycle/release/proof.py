@@ -126,7 +126,7 @@ class Proof:
             if rule.http:
                 return await self._prober.http(rule.http, address, rule)
             return await self._prober.tcp(address or rule.tcp, rule)
-        if rule.none or back or change.place.kind == "alias":
+        if back or change.place.kind == "alias" or (rule.none and through != "direct"):
             return await self._alive(change, back=back)
         return await target.probe(change, rule, through)
 
