@@ -71,9 +71,11 @@ def test_status_says_every_pane_once_and_needs_no_screen_library(world: Practice
     check_contract(found)
     assert done.code == 0, {name: (pane["state"], pane["error"]) for name, pane in found.items()}
     systems = {source["system"] for pane in found.values() for source in pane["sources"]}
-    assert systems == {"git", "github", "docker", "registry", "mlflow", "prometheus", "host"}
+    assert systems == {"git", "github", "docker", "registry", "mlflow", "prometheus", "host", "quarterdeck"}
     kinds = {row["kind"] for pane in found.values() for row in pane["rows"]}
-    assert kinds >= {"repository", "run", "pull_request", "container", "image", "tag", "model", "version", "series"}
+    assert kinds >= {
+        "repository", "run", "pull_request", "container", "service", "image", "tag", "model", "version", "series",
+    }  # fmt: skip
     assert all(pane["state"] == "FRESH" and pane["rows"] for pane in found.values())
 
 

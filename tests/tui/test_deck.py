@@ -178,7 +178,8 @@ async def test_detail_help_changes_ledger_open_and_close() -> None:
         assert "v41" in await d.press("c")
         assert "outside" in d.text
         await d.press("escape", "v")
-        assert "nothing was done from here yet" in d.text
+        assert "0 newest rows and 1 outside changes" in d.text
+        assert "nothing was done from here yet" in await d.press("o")
         await d.press("escape")
         assert d.app.screen is d.app.deck
 
