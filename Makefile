@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types imports bench soak real screenshots lock wheel clean
+.PHONY: help venv demo test lint types imports bench crash soak real screenshots lock wheel clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ imports: $(STAMP)
 
 bench: $(STAMP)  ## print the budgets: value, reference, ratio, budget
 	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
+crash: $(STAMP)  ## make crash [SHARD=i/n]: kill, hang up and cut releases at every step, on real engines
+	PYTHONPATH=tests $(BIN)/python -m crash --shard $(or $(SHARD),1/1) $(ARGS)
 
 soak: $(STAMP)  ## make soak HOURS=8: memory over a long run
 	PYTHONPATH=tests $(BIN)/python -m bench.soak --hours $(or $(HOURS),8)
