@@ -54,7 +54,8 @@ def summary(results: Iterable[dict[str, Any]]) -> list[str]:
         gaps = sorted(told["gap_s"] for told in all_)
         gap = f"{gaps[len(gaps) // 2]:.2f} to {gaps[-1]:.2f}"
         struck, sent, failed = (sum(told[key] for told in all_) for key in ("struck", "sent", "failed"))
-        row = f"{target:<14}{len(all_):>6}{struck:>9}{len(all_) - len(lost):>10}{len(lost):>6}{sent:>10}{failed:>8}{gap:>14}"
+        counts = (len(all_), struck, len(all_) - len(lost), len(lost), sent, failed)
+        row = f"{target:<14}" + "".join(f"{count:>10}" for count in counts) + f"{gap:>16}"
         lines.append(row)
     return lines
 

@@ -83,7 +83,8 @@ class Arena:
             if done.code:
                 raise RuntimeError(f"{self.name}: an undisturbed {kind} ended with {done.code}: {done.out}{done.err}")
             told = self.operations()[-1].events()
-            ran = tuple(dict.fromkeys(event.step.split()[1] for event in told if event.phase == "intent"))
+            begun = dict.fromkeys(event.step for event in told if event.phase == "intent")
+            ran = tuple(step.split()[1] for step in begun)
             if ran != self.steps[kind]:
                 raise RuntimeError(f"{self.name}: a {kind} has the steps {ran}")
 
