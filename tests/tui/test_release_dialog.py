@@ -71,6 +71,9 @@ class Proposed:
     async def outlives(self) -> str:
         return "on here; outlives your SSH link"
 
+    def typed(self, made: Plan) -> bool:
+        return made.protected
+
     def command(self, made: Plan) -> str:
         return f"quarterdeck deploy api --reason '{made.reason}'"
 
@@ -220,8 +223,18 @@ async def test_closer_looks_and_the_command() -> None:
 
 async def test_a_closed_place_says_so_and_never_opens() -> None:
     async with deck() as d:
-        _, answers = await opened(d, Proposed(plan()), asked(shut="the deck was started with --read-only"))
+        shut = asked(shut="the deck was started with --read-only")
+        _, answers = await opened(d, Proposed(plan(protected=False)), shut)
         assert "--read-only" in str(go(d).label)
+        d.by_hand()
+        await d.press("y")
+        assert answers == []
+
+
+async def test_a_plan_that_turns_out_to_touch_a_protected_place_is_not_started_by_one_key() -> None:
+    async with deck() as d:
+        _, answers = await opened(d, Proposed(plan(protected=True)), asked(guarded=False))
+        assert "wants the name typed" in str(go(d).label)
         d.by_hand()
         await d.press("y")
         assert answers == []

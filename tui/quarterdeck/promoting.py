@@ -36,7 +36,8 @@ class Promoting:
         def on(alias: str) -> None:
             serving = [each for each in pairs if services[each[0]].model == f"{version.model}@{alias}"]
             serving = [each for each in serving if given.get("environment") in (None, "", each[1])]
-            places = [*serving] or [(f"{version.model}@{alias}", given.get("environment", ""))]
+            own = given.get("environment") or deck.app.boot.environment_of(version.ref.source)
+            places = [*serving] or [(f"{version.model}@{alias}", own)]
             title = f"{verb.title} {version.model}@{alias}: where?"
             deck.one_of(title, places, partial(self._move, verb, version, alias))
 

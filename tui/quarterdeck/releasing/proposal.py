@@ -43,6 +43,10 @@ class Proposal:
         """Where it will run, and what that outlives."""
         return "; ".join((f"on {self.boot.actor.host}", *await self.boot.desk.outlives()))
 
+    def typed(self, plan: Plan) -> bool:
+        """Whether a place that the plan writes to wants the name typed."""
+        return plan.protected or self.boot.desk.confirmation(plan) == "typed"
+
     def command(self, plan: Plan) -> str:
         """The command line that does the same."""
         return command_of(plan)

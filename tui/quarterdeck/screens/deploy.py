@@ -233,6 +233,8 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
             return self.asked.shut
         if self.plan is None:
             return "there is no plan" if not self._asking else "planning"
+        if self._confirm != "typed" and self._proposal.typed(self.plan):
+            return "a place of the plan is protected and wants the name typed: use the command"
         if self.reason_needed and not self.query_one("#reason", Input).value.strip():
             return "a reason is required"
         if self._confirm == "typed" and self.query_one("#typed", Input).value.strip() != self.expected:
