@@ -110,11 +110,10 @@ class Swarm(Engine):
         return str(made["ID"])
 
     def settled(self, service: str, image: str) -> bool:
-        """Whether Swarm is done with a service and runs this image alone."""
+        """Whether Swarm is done with the last update of a service, and runs this image alone."""
         status = self.api.inspect_service(service).get("UpdateStatus") or {}
-        return status.get("State") in (None, "completed", "rollback_completed") and set(self.running(service)) == {
-            image
-        }
+        done = status.get("State") in ("completed", "rollback_completed")
+        return done and set(self.running(service)) == {image}
 
     def drop(self, reference: str) -> None:
         """Remove an image that `pushed` made, from this engine alone."""

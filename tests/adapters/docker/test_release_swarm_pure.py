@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from quarterdeck_adapters.docker.release import swarm_planning, swarm_roll, swarm_spec
 from quarterdeck_adapters.docker.release.swarm_configs import config_name
 from quarterdeck_adapters.docker.release.swarm_diff import differences
+from quarterdeck_adapters.docker.release.swarm_proof import health_of
 from quarterdeck_adapters.docker.release.swarm_state import State, Task, read_state, workload
 from quarterdeck_lifecycle.errors import Conflict, Timeout
 from quarterdeck_lifecycle.release.model import Change, Identity, Place
@@ -287,3 +288,12 @@ async def test_waiting_ends_with_what_was_seen(monkeypatch: pytest.MonkeyPatch) 
         await waited(failed(), failed("a"), failed("a", "b"), failed("a", "b", "c"))
     with pytest.raises(Timeout):
         await waited(failed("long", "ago", "it failed"))
+
+
+def test_the_last_words_of_a_health_check_outlive_the_one_that_was_cut_off() -> None:
+    log = [{"ExitCode": 1, "Output": "can't connect\n"}, {"ExitCode": -1, "Output": ""}]
+    assert health_of({"State": {"Health": {"Status": "unhealthy", "Log": log}}}) == (
+        "; health check: unhealthy: can't connect"
+    )
+    assert health_of({"State": {"Health": {"Status": "unhealthy", "Log": None}}}) == "; health check: unhealthy"
+    assert health_of({"State": {"Health": {"Status": "healthy", "Log": log}}}) == health_of(None) == ""

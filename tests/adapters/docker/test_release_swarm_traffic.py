@@ -63,6 +63,6 @@ async def test_an_image_that_never_gets_well_takes_nothing_down(case: Case, acti
         evidence = await case.target().evidence(draft.change, "new", 50)
         await case.put_back(draft.change)
         print(traffic.stop())
-    assert "can't connect to remote host" in evidence.state
+    assert "health check: unhealthy" in evidence.state
     assert traffic.failed == []
     assert case.only(one)

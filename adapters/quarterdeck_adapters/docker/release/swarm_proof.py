@@ -86,7 +86,9 @@ def health_of(found: dict[str, Any] | None) -> str:
     health = ((found or {}).get("State") or {}).get("Health") or {}
     if health.get("Status") in (None, "", "none", "healthy"):
         return ""
-    output = str((health.get("Log") or [{}])[-1].get("Output") or "").strip()
+    # A check that was cut off when its container was stopped said nothing: the one before it did.
+    told = (str(each.get("Output") or "").strip() for each in reversed(health.get("Log") or []))
+    output = next(filter(None, told), "")
     return f"; health check: {health['Status']}{f': {output[:300]}' if output else ''}"
 
 
