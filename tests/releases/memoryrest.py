@@ -89,7 +89,7 @@ class SwarmTarget(MemoryTarget):
 
 
 class AliasTarget(MemoryTarget):
-    """A name in a registry is moved; a tag beside it says by whom."""
+    """A name in a registry is moved; a tag beside it says by whom. On "" it is on no version."""
 
     kind = "alias"
     mode: Mode = "alias"
@@ -111,7 +111,7 @@ class AliasTarget(MemoryTarget):
         version = self._registry.aliases[self.place.name]
         return Workload(
             target=str(self.place),
-            identity=self._identity(version),
+            identity=self._identity(version) if version else None,
             running=self.world.well(version, 0.0),
             id=self.place.name,
         )

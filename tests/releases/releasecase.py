@@ -92,6 +92,11 @@ class Case:
 
     def make_plan(self, op: str, process: Process, actor: str = "ana", host: str = "bastion-1") -> Plan:
         """What a preview would show now."""
+        asked = self.request(op, actor, host)
+        return run(self.world.timeline, make_plan(asked, list(self.targets(process).values())))
+
+    def request(self, op: str, actor: str = "ana", host: str = "bastion-1") -> Request:
+        """What was asked for."""
         models = self.way == "alias"
         request = Request(
             kind=self.kind, op=op, service="app", environment="prod", wanted=identity(self.way, NEW).digest, reason="",
@@ -99,8 +104,7 @@ class Case:
             model="fraud@champion" if models else "", gate=GATE, pace=PACE,
             probe=ProbeRule(http="http://app.example/healthz", interval_s=0.5),
         )  # fmt: skip
-        request = replace(request, **self.options)
-        return run(self.world.timeline, make_plan(request, list(self.targets(process).values())))
+        return replace(request, **self.options)
 
     def targets(self, process: Process) -> dict[str, MemoryTarget]:
         """This process's own handles on the targets."""

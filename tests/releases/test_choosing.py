@@ -87,6 +87,13 @@ def test_without_anything_running_there_is_no_way_back() -> None:
         choose_back("", None, {"a": []})
 
 
+def test_an_alias_that_is_nowhere_goes_back_to_nowhere_unless_another_is_asked_for() -> None:
+    hosts = {"a": [had("a", 0, proven=False, ready=False), had("a", 2)]}
+    chosen = choose_back("", None, hosts, first="it is removed again")
+    assert (chosen.identity, chosen.ids, chosen.warnings) == (None, {}, ("it is removed again",))
+    assert choose_back("v2", None, hosts, first="it is removed again").identity == identity(2)
+
+
 def test_hosts_that_run_different_things_have_no_common_current_one() -> None:
     hosts = {"a": [had("a", 3), had("a", 2)], "b": [had("b", 2), had("b", 3)]}
     assert not any(point.current for point in points(hosts))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from quarterdeck_lifecycle.release.model import GuardRule, HookRule
-from quarterdeck_lifecycle.release.ports import Ask, Reading
+from quarterdeck_lifecycle.release.model import Draft, GuardRule, HookRule
+from quarterdeck_lifecycle.release.planning import make_plan
+from quarterdeck_lifecycle.release.ports import Ask, Reading, Wanted
+from releases.fakeclock import run
 from releases.memoryworld import Process
-from releases.releasecase import NEW, OLD, WAYS, Case, Way, identity
+from releases.releasecase import NAME, NEW, OLD, OP, WAYS, Case, Way, identity
 
 SHAPES = [(way, places) for way in WAYS for places in (1, 2)]
 shaped = pytest.mark.parametrize(("way", "places"), SHAPES, ids=[f"{way}-{places}" for way, places in SHAPES])
@@ -314,3 +317,35 @@ def test_a_host_that_reboots_at_any_point_is_healed_by_the_recovery(way: Way) ->
         what = f"rebooted at {index}: {case.process.trail[index]}"
         case.must_have_settled(case.recover(), what)
         case.must_stay(what)
+
+
+@pytest.mark.parametrize("sick", [False, True])
+def test_the_first_promotion_to_an_alias_is_kept_or_the_alias_is_taken_away_again(sick: bool) -> None:
+    case = Case("alias")
+    aliases = case.world.registries["host-1"].aliases
+    aliases[NAME] = ""
+    case.plan = case.make_plan(OP, Process(case.world, "planner"))
+    assert case.plan.back is None
+    assert any("a failure removes it again" in told for told in case.plan.warnings)
+    if sick:
+        case.world.broken["8"] = 0.0
+    ended = case.run()
+    assert ended is not None
+    assert (ended.result, aliases[NAME]) == (("ROLLED_BACK", "") if sick else ("SUCCEEDED", "8")), ended
+    case.must_stay("recovered again")
+
+
+def test_what_takes_longer_to_switch_has_as_long_to_go_back() -> None:
+    case = Case("rolling")
+    target = next(iter(case.targets(Process(case.world, "planner")).values()))
+    drafted = target.plan
+
+    async def plan(wanted: Wanted) -> Draft:
+        draft = await drafted(wanted)
+        steps = tuple(replace(step, deadline_s=900.0) if step.phase == "switch" else step for step in draft.steps)
+        return replace(draft, steps=steps)
+
+    target.plan = plan  # type: ignore[method-assign]
+    made = run(case.world.timeline, make_plan(case.request(OP), [target]))
+    assert [step.deadline_s for step in made.back_steps if step.name == "put-back"] == [900.0]
+    assert [step.deadline_s for step in case.plan.back_steps if step.name == "put-back"] == [300.0]

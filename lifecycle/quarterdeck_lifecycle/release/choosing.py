@@ -15,10 +15,11 @@ CURRENT = ("current", "now")
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """An identity, and by target the id of the retained thing that brings it; `ids` is empty for a new one.
 
-    `warnings` say what an operator should know before relying on it.
+    `identity` None, of a put-back alone: nothing was there, and what was put there is taken away. `warnings` say what
+    an operator should know before relying on it.
     """
 
-    identity: Identity
+    identity: Identity | None
     ids: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
 
@@ -101,14 +102,17 @@ def choose_rollback(revision: str, candidates: Mapping[str, Sequence[Candidate]]
 
 
 def choose_back(
-    asked: str, before: Identity | None, candidates: Mapping[str, Sequence[Candidate]]
+    asked: str, before: Identity | None, candidates: Mapping[str, Sequence[Candidate]], *, first: str = ""
 ) -> Choice:
     """Where a failed release is put back to: as asked, else what runs now when it was proven, else the last proven
-    one that is ready, else what runs now with a warning. Raises NotFound, Refused."""
+    one that is ready, else what runs now with a warning. Where nothing is there now: back to nothing if `first` says
+    that its targets can be emptied, and what that means. Raises NotFound, Refused."""
     found = points(candidates)
     current = next((point for point in found if point.current), None)
     if asked and asked not in CURRENT:
         return choose_rollback(asked, candidates, "this service")
+    if before is None and first:
+        return Choice(identity=None, warnings=(first,))
     if before is None:
         raise Refused("nothing runs there now", why="there is nothing that a failed release could be put back to")
     if asked in CURRENT or current is None or current.proven:

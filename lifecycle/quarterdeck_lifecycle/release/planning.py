@@ -32,6 +32,7 @@ from quarterdeck_lifecycle.release.ports import Target, Wanted
 
 APPROVAL_S = 1800.0
 BACK_S = 300.0
+"""What putting one target back may take at least; one that takes longer to switch has that long to go back."""
 WHOLE_S = {"preflight": 60.0, "verify": 60.0, "announce": 60.0, "release": 60.0}
 
 
@@ -141,15 +142,17 @@ async def make_plan(request: Request, targets: Sequence[Target]) -> Plan:
     candidates = {str(target.place): list(each) for target, each in zip(chosen, found, strict=True)}
     lead = _lead(chosen)
     main = {str(target.place): candidates[str(target.place)] for target in lead}
-    goal = await _goal(request, lead, main)
+    to, goal = await _goal(request, lead, main)
     runs = [looks[target] for target in lead]
     before = runs[0].identity
-    if request.kind != "rollback" and all(goal.identity.same(look.identity) and look.running for look in runs):
-        raise Refused("nothing to do", why=f"{request.service} runs {goal.identity.short} already")
-    back = choose_back(request.back, before, main)
+    if request.kind != "rollback" and all(to.same(look.identity) and look.running for look in runs):
+        raise Refused("nothing to do", why=f"{request.service} runs {to.short} already")
+    back = choose_back(request.back, before, main, first=_first(lead))
     revision = 1 + max((c.revision for each in main.values() for c in each), default=0)
-    drafts = [await _draft(request, target, looks[target], goal, back, revision, target in lead) for target in chosen]
-    return _plan(request, drafts, goal, back, before, revision)
+    drafts = [
+        await _draft(request, target, looks[target], to, goal, back, revision, target in lead) for target in chosen
+    ]
+    return _plan(request, drafts, to, (*goal.warnings, *back.warnings), back.identity, before, revision)
 
 
 def _ordered(request: Request, targets: Sequence[Target]) -> list[Target]:
@@ -175,23 +178,34 @@ def _lead(chosen: Sequence[Target]) -> list[Target]:
     return aliases or list(chosen)
 
 
-async def _goal(request: Request, lead: Sequence[Target], candidates: Mapping[str, list[Candidate]]) -> Choice:
+def _first(lead: Sequence[Target]) -> str:
+    """What a put-back to nothing means, where that can be: an alias can be removed, a workload cannot be no image."""
+    names = [target.place.name for target in lead if target.place.kind == "alias"]
+    return f"{' and '.join(names)} is on no version yet: a failure removes it again" if names else ""
+
+
+async def _goal(
+    request: Request, lead: Sequence[Target], candidates: Mapping[str, list[Candidate]]
+) -> tuple[Identity, Choice]:
     if request.kind == "rollback":
-        return choose_rollback(request.to_revision, candidates, request.service)
+        choice = choose_rollback(request.to_revision, candidates, request.service)
+        assert choice.identity is not None
+        return choice.identity, choice
     name = request.model.rpartition("@")[0] if lead[0].place.kind == "alias" else request.image
     identity = await lead[0].resolve(request.wanted, name)
-    return Choice(identity=identity)
+    return identity, Choice(identity=identity)
 
 
 async def _draft(
-    request: Request, target: Target, look: Workload, goal: Choice, back: Choice, revision: int, leads: bool
+    request: Request, target: Target, look: Workload, to: Identity, goal: Choice, back: Choice, revision: int,
+    leads: bool,
 ) -> Draft:
     place = str(target.place)
     own = look.identity
     assert request.probe is not None
     wanted = Wanted(
         kind=request.kind, op=request.op, service=request.service, environment=request.environment,
-        to=goal.identity if leads else own or goal.identity, back=back.identity if leads else own,
+        to=to if leads else own or to, back=back.identity if leads else own,
         revision=revision, actor=request.actor, at=request.at, probe=request.probe, gate=request.gate,
         keep=request.keep, candidate=goal.ids.get(place, "") if leads else "",
         back_candidate=back.ids.get(place, "") if leads else "", restart_only=not leads,
@@ -201,18 +215,19 @@ async def _draft(
 
 
 def _plan(
-    request: Request, drafts: Sequence[Draft], goal: Choice, back: Choice, before: Identity | None, revision: int
+    request: Request, drafts: Sequence[Draft], to: Identity, told: Sequence[str], back: Identity | None,
+    before: Identity | None, revision: int,
 ) -> Plan:
     steps = _steps(request, drafts)
     gaps = [draft.gap_s for draft in drafts]
     checks = [check for draft in drafts for check in draft.checks]
     if blocked := [check for check in checks if check.ok is False and check.blocks]:
         raise Refused("the preflight says no", why="; ".join(check.said for check in blocked))
-    warnings = [*goal.warnings, *back.warnings, *(told for draft in drafts for told in draft.warnings)]
+    warnings = [*told, *(each for draft in drafts for each in draft.warnings)]
     return Plan(
         op=request.op, kind=request.kind, service=request.service, environment=request.environment,
         actor=request.actor, origin=request.origin, host=request.host, reason=request.reason, at=request.at,
-        to=goal.identity, back=back.identity, before=before, wanted=request.wanted,
+        to=to, back=back, before=before, wanted=request.wanted,
         changes=tuple(draft.change for draft in drafts), steps=steps, back_steps=_back_steps(request, drafts),
         probe=request.probe or ProbeRule(), gate=request.gate, guards=request.guards, pre=request.pre,
         post=request.post, announce=request.announce,
@@ -256,9 +271,16 @@ def _steps(request: Request, drafts: Sequence[Draft]) -> tuple[Step, ...]:
 def _back_steps(request: Request, drafts: Sequence[Draft]) -> tuple[Step, ...]:
     gate, probe = request.gate, request.probe or ProbeRule()
     targets = [draft.change.target for draft in reversed(drafts)]
+    switches = {
+        draft.change.target: sum(step.deadline_s for step in draft.steps if step.phase in ("switch", "retire"))
+        for draft in drafts
+    }
     limit = gate.within_s + 2 * (probe.timeout_s + probe.interval_s) + 5
     found = [
-        Step(id="", name="put-back", title=f"put back {target}", phase="switch", deadline_s=BACK_S, target=target)
+        Step(
+            id="", name="put-back", title=f"put back {target}", phase="switch", target=target,
+            deadline_s=max(BACK_S, switches[target]),
+        )
         for target in targets
     ]
     found += [

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from quarterdeck_lifecycle.errors import Conflict, NotFound, QuarterdeckError, Unavailable
 from quarterdeck_lifecycle.release.gate import Gate, Soak, beyond, has_data, named
-from quarterdeck_lifecycle.release.model import Change, Plan, Step, Through
+from quarterdeck_lifecycle.release.model import Change, Identity, Plan, Step, Through, Workload
 from quarterdeck_lifecycle.release.ports import Clock, Measures, Prober, Sample, Say, Target
 from quarterdeck_lifecycle.release.turns import Late, Turns
 
@@ -134,9 +134,9 @@ class Proof:
         """Without a probe that can be asked from here: that the right thing is there, runs, and is not unhealthy."""
         seen = await self._targets[change.target].look()
         wanted = change.back if back else change.to
-        if wanted is not None and not wanted.same(seen.identity):
-            runs = seen.identity.short if seen.identity else "nothing"
-            return Sample(verdict="fail", said=f"{runs} runs, not {wanted.short}", at=self._clock.now())
+        if not _is(change, wanted, seen):
+            runs, meant = (each.short if each else "nothing" for each in (seen.identity, wanted))
+            return Sample(verdict="fail", said=f"{runs} runs, not {meant}", at=self._clock.now())
         sound = seen.running and seen.health not in ("unhealthy", "starting")
         return Sample(verdict="pass" if sound else "fail", said=seen.detail or seen.state, at=self._clock.now())
 
@@ -148,20 +148,24 @@ class Proof:
         """As `verify`, for what was put back."""
         return await self._identities([(change, change.back) for change in changes])
 
-    async def _identities(self, wanted: Sequence[tuple[Change, object]]) -> str:
+    async def _identities(self, wanted: Sequence[tuple[Change, Identity | None]]) -> str:
         told = []
         for change, identity in wanted:
             seen = await self._targets[change.target].look()
-            same = seen.identity is not None and identity is not None and seen.identity.same(identity)  # type: ignore[arg-type]
-            if identity is None:
-                same = True
-            if not same or not (seen.running or change.place.kind == "alias"):
+            if not _is(change, identity, seen) or not (seen.running or change.place.kind == "alias"):
                 runs = seen.identity.reference if seen.identity else "nothing"
                 raise Conflict(
                     f"{change.target} does not run what it should", why=f"it runs {runs} ({seen.state or 'unknown'})"
                 )
             told.append(f"{change.target} runs {seen.identity.short if seen.identity else 'nothing'}")
         return ", ".join(told)
+
+
+def _is(change: Change, wanted: Identity | None, seen: Workload) -> bool:
+    """Whether a target is on what it should be. None: an alias is on no version; a workload only has to run."""
+    if wanted is None:
+        return change.place.kind != "alias" or seen.identity is None
+    return wanted.same(seen.identity)
 
 
 __all__ = ["GateFailed", "Proof", "Unavailable"]
