@@ -10,7 +10,8 @@ from parts.mlflow_lab import Lab, practice, ref
 from parts.mlflow_releases import ALIAS, Bench, Broken, Writes, filled, quiet
 from quarterdeck_lifecycle.errors import Conflict
 from quarterdeck_lifecycle.permit import permit
-from quarterdeck_lifecycle.release.aliases import Move, last_champion
+from quarterdeck_lifecycle.release.aliases import Move
+from quarterdeck_lifecycle.release.choosing import choose_rollback
 from quarterdeck_lifecycle.release.ports import LeaseLost
 from quarterdeck_lifecycle.served import move_told
 
@@ -342,9 +343,7 @@ async def test_candidates_are_where_it_is_then_where_it_was_with_what_is_proven(
         ("9", False, False, 0), ("5", False, True, 0),
     ]  # fmt: skip
     assert found[4].why_not == "the version was deleted"
-    champion = last_champion(found, "4")
-    assert champion is not None
-    assert champion.id == "2"
+    assert choose_rollback("", {"ml": found}, "scorer").ids == {"ml": "2"}
     await lab.call("DELETE", ALIAS, {"name": model, "alias": "champion"})
     nowhere = await bench.target.candidates("scorer", "prod")
     assert (nowhere[0].ready, nowhere[0].identity.digest, nowhere[1].id) == (False, "", "4")

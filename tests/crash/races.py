@@ -59,7 +59,8 @@ def _race(who: str, url: str, name: str, rounds: int, state: str, barrier: Barri
 
 
 async def _rounds(who: str, url: str, name: str, rounds: int, barrier: Barrier, told: Queue[Try]) -> None:
-    source = DockerSource(SourceConfig(name="local", system="docker", url=url), Context(Config()))
+    context = Context(secret=lambda _: "", env={}, config=Config(), project="/")
+    source = DockerSource(SourceConfig(name="local", system="docker", url=url), context)
     lease = source.target("container", name, {}).lease
     for number in range(rounds):
         mine = Holder(op=f"op-{number}-{who}", service="app", environment="prod", owner=who, host=f"bastion-{who}",

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 from quarterdeck_lifecycle.records import utc
 from quarterdeck_lifecycle.release.aliasbook import AliasBook
-from quarterdeck_lifecycle.release.aliases import Answer, Move, Watched, champion_at, last_champion
+from quarterdeck_lifecycle.release.aliases import Move, Watched, champion_at
 from quarterdeck_lifecycle.release.aliaslooks import WATCHED_S, Look, Seen, extend, observe
-from quarterdeck_lifecycle.release.model import Candidate, Identity
 from quarterdeck_lifecycle.state import StateDB
 
 KEY = ("fraud", "champion")
@@ -239,15 +238,3 @@ async def test_what_is_kept_comes_back_once_and_redacted(book: AliasBook) -> Non
     assert (await book.moves("other", "it's", "champion"), await book.sources("it's", "x")) == ([], [])
     found = await book.champion_at("ml", "it's", "champion", 605.0)
     assert (found.known, found.version) == (True, "18")
-
-
-def test_the_last_champion_is_the_last_proven_one_that_is_not_there_now() -> None:
-    def candidate(version: str, **options: object) -> Candidate:
-        identity = Identity(kind="model", name="fraud", digest=version)
-        return Candidate(target="ml/fraud@champion", identity=identity, id=version, **options)  # type: ignore[arg-type]
-
-    found = [candidate("18", proven=True), candidate("17"), candidate("16", proven=True), candidate("15", proven=True)]
-    assert last_champion(found, "18") == found[2]
-    assert last_champion(found[:2], "18") == found[1]
-    assert last_champion([found[0], candidate("17", ready=False)], "18") is None
-    assert isinstance(champion_at([], [], 0.0), Answer)

@@ -35,6 +35,7 @@ class Done:
     @property
     def json(self) -> Any:
         """What it printed, read as one JSON document."""
+        assert self.out, self
         return json.loads(self.out)
 
     @property

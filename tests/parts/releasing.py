@@ -166,6 +166,7 @@ class ReleaseWorld(PracticeWorld):
     @contextmanager
     def state_hidden(self) -> Iterator[None]:
         """Nobody can open the state's database meanwhile."""
+        self.ledger()  # so that there is one
         database = self.state / "state.db"
         aside = self.state / "aside"
         database.rename(aside)

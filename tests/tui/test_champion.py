@@ -20,6 +20,7 @@ from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.release.aliasbook import AliasBook
 from quarterdeck_lifecycle.release.aliases import Move
+from quarterdeck_lifecycle.release.ports import RemembersMoves
 from quarterdeck_lifecycle.state import StateDB
 
 
@@ -234,6 +235,27 @@ async def test_what_was_seen_is_answered_while_the_registry_is_down(
     assert "): v1\n" in capsys.readouterr().out
     with pytest.raises(Unavailable, match="nothing is known of unseen@champion"):
         await ask(await boot(lab, tmp_path), "unseen@champion")
+
+
+async def test_a_deck_records_what_it_sees_and_offers_it_to_releases(lab: Lab, tmp_path: Path) -> None:
+    model = await filled(lab)
+    deck = await boot(lab, tmp_path)
+    deck.take_configured()
+    await deck.hub.once(10.0, ("models",))
+    deck.watch_aliases()
+    await lab.alias(model, "champion", "2")
+    await deck.hub.once(10.0, ("models",))
+    await deck.close()
+    later = await boot(lab, tmp_path)
+    later.take_configured()
+    try:
+        looks = await later.aliasbook.looks("ml", model, "champion")
+        assert looks[-1].version == "2"
+        source = later.hub.sources["ml"]
+        assert isinstance(source, RemembersMoves)
+        assert source.past_moves == later.aliasbook.moves
+    finally:
+        await later.close()
 
 
 def test_a_time_without_a_zone_is_utc() -> None:

@@ -142,6 +142,7 @@ class QuarterdeckApp(Sessions, App[int]):
 
     async def _discover(self) -> None:
         await self.boot.discover()
+        self.boot.watch_aliases()
         for pane in self.deck.panes:
             pane.looked_for = self.boot.looked_for(pane.pane)
         self.deck.refresh_all()

@@ -35,12 +35,14 @@ from quarterdeck_lifecycle.operate import Operator
 from quarterdeck_lifecycle.policy import Place, Policy
 from quarterdeck_lifecycle.ports import Authors, QueriesSeries
 from quarterdeck_lifecycle.records import Record, Ref
+from quarterdeck_lifecycle.release.aliasbook import AliasBook
 from quarterdeck_lifecycle.release.model import SERVICES
-from quarterdeck_lifecycle.release.ports import Deploys
+from quarterdeck_lifecycle.release.ports import Deploys, RemembersMoves
 from quarterdeck_lifecycle.state import StateDB, StateError, state_folder
 from quarterdeck_lifecycle.verbs import Registry, Verb, VerbKind, built_in
 
 if TYPE_CHECKING:
+    from quarterdeck.releasing.aliaswatch import AliasWatch
     from quarterdeck.releasing.desk import Desk
 
 T = TypeVar("T")
@@ -102,6 +104,8 @@ class Boot:
         self.registry = Registry(built_in(), self._rebound())
         self.operator = Operator(self.hub, self.registry, self.policy, self.ledger, now=now)
         self.hub.changes.append(self._keep_changes)
+        self.aliasbook = AliasBook(self.state, redact)
+        self._aliaswatch: AliasWatch | None = None
         self._writing: set[asyncio.Task[int]] = set()
 
     # what is known of sources and environments
@@ -270,7 +274,10 @@ class Boot:
                 continue
             self.configs[config.name] = config
             try:
-                self.hub.add(catalog.make(config, context))
+                source = catalog.make(config, context)
+                if isinstance(source, RemembersMoves):
+                    source.past_moves = self.aliasbook.moves
+                self.hub.add(source)
                 self.failed.pop(config.name, None)
             except QuarterdeckError as error:
                 self.failed[config.name] = error
@@ -290,6 +297,15 @@ class Boot:
         from quarterdeck.releasing.desk import Desk
 
         return Desk(self)
+
+    def watch_aliases(self) -> None:
+        """Record from now on where aliases are seen to be, until `close`."""
+        from quarterdeck.releasing.aliaswatch import AliasWatch
+
+        if self._aliaswatch is None:
+            self._aliaswatch = AliasWatch(self.hub, self.aliasbook, self.now)
+            self.hub.changes.append(self._aliaswatch.changed)
+            self._aliaswatch.start()
 
     async def reload(self) -> Loaded:
         """Read the config again and exchange what differs. One with errors is not used: the old one stays."""
@@ -312,6 +328,8 @@ class Boot:
 
     async def close(self) -> None:
         """Let everything go, within a few seconds."""
+        if self._aliaswatch is not None:
+            await self._aliaswatch.close()
         await self.hub.close()
         if self._writing:
             await asyncio.wait(self._writing, timeout=2)

@@ -14,7 +14,6 @@ from typing import Literal
 import msgspec
 
 from quarterdeck_lifecycle.records import Gated, utc
-from quarterdeck_lifecycle.release.model import Candidate
 
 ALIAS_MOVES = (
     """
@@ -206,12 +205,6 @@ def _facts(moves: Iterable[Move], looks: Iterable[Watched]) -> list[_Fact]:
     facts = list(found())
     left = {(fact.at, fact.before) for fact in facts if fact.moved}
     return sorted(facts, key=lambda fact: (fact.at, 1 if fact.moved else 0 if (fact.at, fact.after) in left else 2))
-
-
-def last_champion(candidates: Sequence[Candidate], current: str) -> Candidate | None:
-    """Where an alias would go back to: the last proven version it was on, else the last one; never `current`."""
-    ready = [each for each in candidates if each.ready and each.identity.digest != current]
-    return next((each for each in ready if each.proven), ready[0] if ready else None)
 
 
 def place(version: str) -> str:

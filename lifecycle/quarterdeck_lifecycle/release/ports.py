@@ -7,7 +7,7 @@ around `do`, `put_back`, `clear_up` and the lease's writes, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -27,6 +27,9 @@ from quarterdeck_lifecycle.release.model import (
     Through,
     Workload,
 )
+
+if TYPE_CHECKING:
+    from quarterdeck_lifecycle.release.aliases import Move
 
 Say = Callable[[str], Awaitable[None]]
 """Progress of a step, a line each: output of a pull, sessions that are left, what is waited for."""
@@ -194,6 +197,14 @@ class Deploys(Protocol):
 
     def target(self, kind: str, name: str, settings: Mapping[str, str]) -> Target:
         """The target of that name. Raises Unsupported with the reason."""
+
+
+@runtime_checkable
+class RemembersMoves(Protocol):
+    """A source that can use what decks recorded of the moves of its aliases."""
+
+    past_moves: Callable[[str, str, str], Awaitable[Sequence[Move]]] | None
+    """The moves of (source, model, alias), in any order; None where nobody keeps them."""
 
 
 class Prober(Protocol):

@@ -113,6 +113,7 @@ async def test_a_job_a_roll_in_progress_and_a_model_are_refused(case: Case) -> N
     spec = case.swarm.spec("web")
     spec["TaskTemplate"]["ContainerSpec"]["Image"] = two
     case.swarm.put("web", spec)
+    wait_until(lambda: case.swarm.api.inspect_service("web").get("UpdateStatus"), "Swarm to begin to roll")
     with pytest.raises(Refused, match="update in progress"):
         await case.draft(one)
     spec["Mode"]["Replicated"]["Replicas"] = 0

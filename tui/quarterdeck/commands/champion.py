@@ -48,7 +48,7 @@ async def print_champion(boot: Boot, name: str, when: str, source: str, *, as_js
         return fail(f"--at {when}: not a time; write 2026-11-23T02:00:00Z", 2)
     if at > boot.now():
         return fail(f"--at {when}: that is still to come", 2)
-    book = AliasBook(boot.state, redact)
+    book = boot.aliasbook
     await look(boot, book)
     if when == "":
         at = boot.now()

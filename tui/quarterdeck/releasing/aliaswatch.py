@@ -71,11 +71,12 @@ class AliasWatch:
         return told
 
     async def close(self) -> None:
-        """Keep what is not kept yet. Takes no longer than the state does."""
+        """Look once more at what the hub has, and keep what is not kept yet. Takes no longer than the state does."""
         if self._timer is not None:
             self._timer.cancel()
             with suppress(asyncio.CancelledError):
                 await self._timer
+        await self.look()
         with suppress(StateError):
             async with self._one:
                 await self._keep()
