@@ -78,6 +78,15 @@ class Watches(Protocol):
         """Yield once when connected and then whenever `kind` should be listed again. Ends or raises when lost."""
 
 
+@runtime_checkable
+class KnowsMe(Protocol):
+    """A system with accounts, whose rows name people by them."""
+
+    @property
+    def me(self) -> str:
+        """The account of the credential, as far as it is known by now; an empty string else. Asks nobody."""
+
+
 class Section(Gated, frozen=True, kw_only=True):
     """One tab of a detail: lines of `text`, or `fields` as (name, value), or a `table` with its header first.
 

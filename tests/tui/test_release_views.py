@@ -68,9 +68,9 @@ def event(second: int, step: str, phase: str, message: str, result: str = "") ->
 
 def kept(**more: Any) -> Kept:
     made = {
-        "op": "op-7f2a", "kind": "deploy", "service": "api", "environment": "prod", "actor": "me", "origin": "local",
-        "host": "here", "reason": "", "created_at": AT.format(0), "state": "running", "result": "", "message": "",
-        "step": "", "ended_at": "", "plan": plan(),
+        "op": "op-7f2a", "kind": "deploy", "service": "api", "environment": "prod", "actor": "me", "user": "me",
+        "origin": "local", "host": "here", "reason": "", "created_at": AT.format(0), "state": "running", "result": "",
+        "message": "", "step": "", "ended_at": "", "plan": plan(),
     }  # fmt: skip
     return Kept(**(made | more))
 

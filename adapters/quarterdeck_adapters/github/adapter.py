@@ -52,15 +52,18 @@ class GithubSource:
         self.notes = [f"not owner/name: {name}" for name in wrong]
         self.rights = Rights()
         self.sleep = sleep
+        self._default_branches: dict[str, str] = {}
         self.runs = Runs(self.api, self.slugs, self.home)
-        self.pulls = Pulls(self.api, self.slugs, self.home, lambda: self.runs.moving_heads)
+        self.pulls = Pulls(
+            self.api, self.slugs, self.home, lambda: self.runs.moving_heads, learn=self._default_branches.__setitem__
+        )
         self._config = config
         self._costs: dict[str, float] = {}
         self._actions: Mapping[str, Action] | None = None
 
     def home(self, slug: str) -> Home:
         """What the records of a repository share."""
-        return Home(self.name, self.environment, self.host, slug)
+        return Home(self.name, self.environment, self.host, slug, self._default_branches.get(slug, ""))
 
     def place(self, ref: Ref) -> Place:
         """What a ref names here. Raises NotFound for one of another source or repository."""
@@ -71,6 +74,11 @@ class GithubSource:
                 mend="add its repository to repos: of this source",
             )  # fmt: skip
         return place
+
+    @property
+    def me(self) -> str:
+        """The account of the token, as far as it is known by now."""
+        return self.pulls.known_viewer
 
     async def probe(self) -> Probe:
         """Who we are, and what the token may do. Raises QuarterdeckError."""

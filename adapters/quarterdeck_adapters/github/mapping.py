@@ -30,19 +30,21 @@ SAMPLES = 20
 
 
 class Spot(NamedTuple):
-    """Where a run stands: `where` for one that goes on, `note` for one that needs a look."""
+    """Where a run stands: `where` for one that goes on, `note` for one that needs a look; `mine`: I may approve it."""
 
     where: str = ""
     note: str = ""
+    mine: bool = False
 
 
 class Home(NamedTuple):
-    """What the records of one repository share."""
+    """What the records of one repository share; its default branch is empty while that is not known."""
 
     source: str
     environment: str
     host: str
     slug: str
+    default_branch: str = ""
 
     @property
     def short(self) -> str:
@@ -147,6 +149,8 @@ def run_record(payload: Json, home: Home, *, spot: Spot = Spot(), median_s: floa
         finished_at=epoch(payload.get("updated_at")) if ended else None,
         duration_s=duration(payload),
         median_s=median_s,
+        default_branch=home.default_branch,
+        waits_for_me=spot.mine,
     )
 
 
@@ -192,6 +196,11 @@ def approval_note(pending: Iterable[Json]) -> str:
             people.append(shown(who.get("login")) or shown(who.get("name")) or "somebody")
         found.append(f"{name} by {' or '.join(people[:4])}" if people else name)
     return f"approval: {'; '.join(found)}" if found else ""
+
+
+def approvable(pending: Iterable[Json]) -> bool:
+    """Whether the credential's own account may approve one of the environments that a run waits for."""
+    return any(each.get("current_user_can_approve") is True for each in pending)
 
 
 def _seconds(payload: Json) -> float | None:

@@ -132,6 +132,7 @@ def pull_record(pull: Json, home: Home, facts: PullFacts, viewer: str) -> PullRe
         review=reviews.state,
         checks=dict(checks.counts) if checks else {},
         created_at=epoch(pull.get("created_at")),
+        asked=tuple(login({"user": each}) for each in rows(pull, "requested_reviewers")),
     )
 
 

@@ -43,12 +43,20 @@ class Pulls:
     """Reads pull requests."""
 
     def __init__(
-        self, api: Api, slugs: Sequence[str], home: Callable[[str], Home], moving_heads: Callable[[], set[str]]
+        self,
+        api: Api,
+        slugs: Sequence[str],
+        home: Callable[[str], Home],
+        moving_heads: Callable[[], set[str]],
+        *,
+        learn: Callable[[str, str], None] = lambda _slug, _branch: None,
     ) -> None:
+        """`learn` is told the default branch of a repository, which the listing of its pull requests happens to say."""
         self.api = api
         self.slugs = slugs
         self.home = home
         self._moving_heads = moving_heads
+        self._learn = learn
         self._known: OrderedDict[Key, Known] = OrderedDict()
         self._last: dict[str, list[PullRequest]] = {}
         self._viewer: str | None = None
@@ -78,6 +86,10 @@ class Pulls:
         pulls = [(slug, number, pull) for slug, (found, _) in answers.good.items() for number, pull in found.items()]
         trouble = await self._look([] if thrifty else pulls)
         for slug, (found, _) in answers.good.items():
+            for pull in found.values():
+                if branch := text(section(section(pull, "base"), "repo").get("default_branch")):
+                    self._learn(slug, branch)
+                    break
             home = self.home(slug)
             self._last[slug] = [
                 pull_mapping.pull_record(pull, home, self._facts(slug, number), viewer)

@@ -35,7 +35,7 @@ class Runs:
         self.moving_heads: set[str] = set()
         self._spots: OrderedDict[Mark, Spot] = OrderedDict()
         self._last: dict[str, list[Run]] = {}
-        self._made: dict[str, tuple[Any, dict[int, Spot], list[Run]]] = {}
+        self._made: dict[str, tuple[Any, Home, dict[int, Spot], list[Run]]] = {}
 
     async def listing(self, notes: Sequence[str] = (), *, thrifty: bool = False) -> Listing:
         """The newest 50 runs of each repository; with `thrifty` nothing more. One that fails keeps the rows it had."""
@@ -68,15 +68,15 @@ class Runs:
         home = self.home(slug)
         mine = {mark[0]: spots[mark] for mark in map(_mark, runs) if mark in spots}
         before = self._made.get(slug)
-        if before is not None and before[0] is body and before[1] == mine:
-            return before[2]
+        if before is not None and before[0] is body and before[1:3] == (home, mine):
+            return before[3]
         made = [
             mapping.run_record(
                 run, home, spot=mine.get(_mark(run)[0], Spot()), median_s=mapping.median_before(run, runs)
             )
             for run in runs
         ]
-        self._made[slug] = (body, mine, made)
+        self._made[slug] = (body, home, mine, made)
         return made
 
     async def _look(self, payloads: dict[str, dict[int, Json]]) -> tuple[dict[Mark, Spot], list[str]]:
@@ -117,7 +117,8 @@ class Runs:
         spot = mapping.spot_of(rows(body, "jobs"))
         if text(run.get("status")) == "waiting":
             pending = await self.api.get(f"{place.run}/pending_deployments", etag=True)
-            return spot._replace(note=mapping.approval_note(rows(pending)) or spot.note)
+            asked = rows(pending)
+            return spot._replace(note=mapping.approval_note(asked) or spot.note, mine=mapping.approvable(asked))
         return spot if moving or not mapping.failed(run) else spot._replace(note=spot.note or spot.where)
 
     async def read(self, place: Place) -> Json:

@@ -8,7 +8,10 @@ from quarterdeck_lifecycle.records import Record
 
 
 class PullRequest(Record, frozen=True, kw_only=True):
-    """A change request of a forge. `checks` counts by outcome, as in `{"passed": 8, "failed": 1, "running": 0}`."""
+    """A change request of a forge. `checks` counts by outcome, as in `{"passed": 8, "failed": 1, "running": 0}`.
+
+    `asked` are the people whose review is asked for.
+    """
 
     kind: ClassVar[str] = "pull_request"
     pane: ClassVar[str] = "pipelines"
@@ -25,10 +28,14 @@ class PullRequest(Record, frozen=True, kw_only=True):
     review: str = ""
     checks: dict[str, int] = {}
     created_at: float | None = None
+    asked: tuple[str, ...] = ()
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """One run of a pipeline. `duration_s` counts what has passed so far while it runs; `median_s` of past runs."""
+    """One run of a pipeline. `duration_s` counts what has passed so far while it runs; `median_s` of past runs.
+
+    `default_branch` is the repository's, empty when unknown; `waits_for_me` is set while the operator may approve it.
+    """
 
     kind: ClassVar[str] = "run"
     pane: ClassVar[str] = "pipelines"
@@ -49,6 +56,8 @@ class Run(Record, frozen=True, kw_only=True):
     finished_at: float | None = None
     duration_s: float | None = None
     median_s: float | None = None
+    default_branch: str = ""
+    waits_for_me: bool = False
 
 
 class Job(Record, frozen=True, kw_only=True):

@@ -45,8 +45,9 @@ class Service(Record, frozen=True, kw_only=True):
 class Operation(Record, frozen=True, kw_only=True):
     """One release, running or ended. Times are epoch seconds, `deadline_s` seconds of the step that runs.
 
-    `step` is the name of the step under way, the `place`th of `steps`; `said` is the last that it told, at `said_at`.
-    `waits` is set while another user's approval is awaited, `alive` while its runner is.
+    `user` is the operating system's, `actor` with what was claimed. `step` is the name of the step under way, the
+    `place`th of `steps`; `said` is the last that it told, at `said_at`. `waits` is set while another user's approval
+    is awaited, `alive` while its runner is.
     """
 
     kind: ClassVar[str] = "operation"
@@ -68,6 +69,7 @@ class Operation(Record, frozen=True, kw_only=True):
     said_at: float | None = None
     result: str = ""
     actor: str = ""
+    user: str = ""
     host: str = ""
     reason: str = ""
     to: str = ""

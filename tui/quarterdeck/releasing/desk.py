@@ -53,6 +53,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     service: str
     environment: str
     actor: str
+    user: str
     origin: str
     host: str
     reason: str
@@ -110,12 +111,14 @@ class Desk:
         )
 
     async def plan_alias_back(
-        self, model: str, alias: str, environment: str, *, to_revision: str = "", reason: str = ""
-    ) -> Plan:
-        """Decide to move an alias back to its last champion, or to the version named."""
+        self, model: str, alias: str, environment: str, *, to_revision: str = "", reason: str = "", back: str = "",
+        service: str = "",
+    ) -> Plan:  # fmt: skip
+        """Decide to move an alias back to its last champion, or to the version named. Raises as `plan` does."""
         return await planned.alias_plan(
-            self.boot, model, "", alias, environment, kind="rollback", to_revision=to_revision, reason=reason
-        )
+            self.boot, model, "", alias, environment, kind="rollback", to_revision=to_revision, reason=reason,
+            back=back, service=service,
+        )  # fmt: skip
 
     def access(self, plan: Plan) -> Access:
         """Whether all places of its changes are open for writing; the first that is not says why."""
@@ -268,8 +271,8 @@ class Desk:
             plan = row.decoded()
         return Operation(
             op=row.op, kind=row.kind, service=row.service, environment=row.environment, actor=row.actor,
-            origin=row.origin, host=row.host, reason=row.reason, created_at=row.created_at, state=state,
-            result=row.result, message=row.message, step=step, ended_at=row.ended_at, plan=plan,
+            user=row.user, origin=row.origin, host=row.host, reason=row.reason, created_at=row.created_at,
+            state=state, result=row.result, message=row.message, step=step, ended_at=row.ended_at, plan=plan,
         )  # fmt: skip
 
     async def report(self, op: str) -> str:

@@ -45,7 +45,7 @@ def operation_record(found: desk.Operation, events: Sequence[Event] = ()) -> Ope
         ended_at=epoch(found.ended_at), step_at=epoch(last.at) if last is not None else None,
         deadline_s=step.deadline_s if step is not None else 0.0, said=message,
         said_at=epoch(said.at) if said is not None else None, result=found.result, actor=found.actor,
-        host=found.host, reason=found.reason, to=found.plan.to.short if found.plan is not None else "",
+        user=found.user, host=found.host, reason=found.reason, to=found.plan.to.short if found.plan is not None else "",
         back=found.plan.back.short if found.plan is not None and found.plan.back is not None else "",
         revision=found.plan.revision if found.plan is not None else 0, waits=found.state == "waiting",
         alive=found.state in ("running", "waiting"),
