@@ -164,7 +164,6 @@ class Keeper:
         held, target = self._held.get(place), self._targets[place]
         if held is None:
             return
-        slept = self._clock.monotonic() - self._alive_at[place]
         try:
             with permit(target.place.source):
                 beaten = await target.lease.beat(held)
@@ -173,6 +172,7 @@ class Keeper:
             return
         except QuarterdeckError:
             return  # the next beat tries again; whether it is still ours is read before every write
+        slept = self._clock.monotonic() - self._alive_at[place]
         if place in self._held:
             self._held[place] = msgspec.structs.replace(beaten, beat=max(beaten.beat, self._held[place].beat))
             self._alive_at[place] = self._clock.monotonic()

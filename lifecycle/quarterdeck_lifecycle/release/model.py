@@ -74,7 +74,7 @@ class Identity(Gated, frozen=True, kw_only=True):
 class Marks(Gated, frozen=True, kw_only=True):
     """What a release writes on a target (labels, tags), under `quarterdeck.`; `at` is RFC 3339 in UTC.
 
-    `head` is the ledger's last hash when the mark was written: a ledger without it was cut.
+    `head` is the ledger's last hash when the release was planned: a ledger without it was cut.
     """
 
     op: str = ""
@@ -148,7 +148,8 @@ class Change(Gated, frozen=True, kw_only=True):
 
     `facts` belongs to the target's adapter (ids, names, the restart policy to restore, all strings, no secrets): it
     lies in the operation and in the lease on the target, so that any host can put the target back from it.
-    `restart_only` starts the same identity anew (a model server that resolves its alias when it starts).
+    `restart_only` starts the same identity anew (a model server that resolves its alias when it starts). `head` is the
+    ledger's last hash when it was planned, so that the marks are the same however often a step is done.
     """
 
     place: Place
@@ -162,6 +163,7 @@ class Change(Gated, frozen=True, kw_only=True):
     actor: str = ""
     at: str = ""
     restart_only: bool = False
+    head: str = ""
     facts: dict[str, str] = {}
 
     @property
@@ -169,12 +171,12 @@ class Change(Gated, frozen=True, kw_only=True):
         """`source/name`."""
         return str(self.place)
 
-    def marks(self, head: str = "") -> Marks:
+    def marks(self) -> Marks:
         """The marks that this change leaves on its target."""
         return Marks(
             op=self.op, service=self.service, env=self.environment, revision=self.revision,
             digest=self.to.digest or self.to.image_id, previous=(self.back.digest or self.back.image_id)
-            if self.back else "", actor=self.actor, at=self.at, head=head,
+            if self.back else "", actor=self.actor, at=self.at, head=self.head,
         )  # fmt: skip
 
 

@@ -13,24 +13,28 @@ from quarterdeck_lifecycle.errors import NotFound, Refused
 from quarterdeck_lifecycle.ledger import op_id
 from quarterdeck_lifecycle.release.model import Kind, Place, Plan
 from quarterdeck_lifecycle.release.planning import Request, make_plan, request_for_alias, request_of
+from quarterdeck_lifecycle.state import StateError
 
 DEADLINE_S = 60.0
 Settings = Mapping[str, Mapping[str, str]]
 
 
 async def service_plan(
-    boot: Boot, service: str, environment: str, wanted: str, *, kind: Kind, to_revision: str, back: str, reason: str
-) -> Plan:
-    """A release of a configured service. Raises QuarterdeckError."""
+    boot: Boot, service: str, environment: str, wanted: str, *, kind: Kind, to_revision: str, back: str, reason: str,
+    by_alias: bool = False,
+) -> Plan:  # fmt: skip
+    """A release of a configured service; `by_alias`: of its model's alias, not of its image. Raises QuarterdeckError."""
     request = request_of(
         boot.loaded.config, service, environment, kind=kind, op=op_id(), wanted=wanted, reason=reason,
         actor=boot.actor, to_revision=to_revision, back=back,
     )  # fmt: skip
     known = boot.loaded.config.services[service]
-    by_model = kind == "promote" or wanted.startswith("model:") or not known.image
+    by_model = by_alias or kind == "promote" or wanted.startswith("model:") or not known.image
     await _ready(boot, {target.source for target in known.environments[environment].targets}, by_model)
     if kind == "deploy" and not by_model:
         request = msgspec.structs.replace(request, wanted=await image_wanted(boot, wanted, known.image or ""))
+    if by_alias:
+        request = msgspec.structs.replace(request, image="")
     places = places_of(boot, service, environment, with_model=by_model)
     return await _made(boot, request, places)
 
@@ -44,7 +48,7 @@ async def alias_plan(
     wanted = f"model:{model}/{version}" if version else ""
     if serves := serving(boot, name, environment, service):
         return await service_plan(
-            boot, *serves, wanted, kind=kind, to_revision=to_revision, back=back, reason=reason
+            boot, *serves, wanted, kind=kind, to_revision=to_revision, back=back, reason=reason, by_alias=True
         )
     await _ready(boot, set(), True)
     at = alias_place(boot, name, environment)
@@ -92,7 +96,18 @@ async def _made(boot: Boot, request: Request, places: Mapping[Place, Mapping[str
     plan = await boot.bounded(making, DEADLINE_S, "planning the release", request.service)
     if not plan.changes:
         raise Refused(f"{request.service} has nothing to change")
-    return plan
+    head = await _head(boot)
+    changes = tuple(msgspec.structs.replace(change, head=head) for change in plan.changes)
+    return msgspec.structs.replace(plan, changes=changes)
+
+
+async def _head(boot: Boot) -> str:
+    """The hash of the ledger's last row; empty where there is none, or none that can be read."""
+    try:
+        rows = await boot.ledger.rows(limit=1)
+    except StateError:
+        return ""
+    return rows[0].hash if rows else ""
 
 
 def settings(boot: Boot, plan: Plan) -> Settings:

@@ -72,7 +72,7 @@ class Moves:
             f"the name {name} is taken", source=self.calls.name, why=why, mend=f"rename or remove {name}, then go on"
         )
 
-    async def create(self, change: Change, head: str = "") -> str:
+    async def create(self, change: Change) -> str:
         """Create the new container with the old one's configuration, and connect its networks; not started."""
         facts, made = read(change), False
         found = await self.new(change)
@@ -86,7 +86,7 @@ class Moves:
         wanted = await images.local(self.calls, change.to)
         if wanted is None:
             raise NotFound(f"image {change.to.short} is not here", source=self.calls.name, mend="pull it first")
-        labels = change.marks(head).labels() | {POLICY: _policy_text(facts.policy)}
+        labels = change.marks().labels() | {POLICY: _policy_text(facts.policy)}
         config = None if image is None else image.get("Config") or {}
         body, others = recipe(source, config, images.create_reference(change.to, wanted), labels)
         if found is None:
