@@ -28,7 +28,7 @@ demo: $(STAMP)  ## open the practice world
 	@$(BIN)/quarterdeck demo
 
 test: lint types imports  ## lint, types, import rules and every test this machine can run
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

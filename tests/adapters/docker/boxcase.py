@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
+from parts.process import quiet_port
 from quarterdeck_adapters.docker.release.container import ContainerTarget
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.release.model import Change, Draft, GateRule, Identity, ProbeRule, Step
@@ -14,7 +15,7 @@ from .conftest import Rig, until
 
 SERVICE, ENV = "shop", "prod"
 SERVES = 'CMD ["sh", "-c", "trap \'exit 0\' TERM; echo up; while true; do sleep 0.05; done"]'
-PORT = "18491"
+PORT = str(quiet_port())
 
 
 class Killed(Exception):
