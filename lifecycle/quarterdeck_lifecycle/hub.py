@@ -71,6 +71,8 @@ class Hub:
         self._dirty: set[str] = set()
         self._scheduled = False
         self._tickets = 0
+        self._pace = 1.0
+        self._kept: frozenset[tuple[str, str]] = frozenset()
         for source in sources:
             self.add(source)
 
@@ -131,12 +133,19 @@ class Hub:
             await feed.stop()
 
     def pace(self, factor: float) -> None:
-        """Slow polling down (above 1) while nobody looks; pushed changes keep their pace."""
-        for feed in self._feeds.values():
-            quicker = factor < feed.pace
-            feed.pace = factor
+        """Slow polling down (above 1) while nobody looks; pushed changes and what is watched keep their pace."""
+        self._pace = factor
+        for key, feed in self._feeds.items():
+            wanted = 1.0 if key in self._kept else factor
+            quicker = wanted < feed.pace
+            feed.pace = wanted
             if quicker and feed.running:
                 feed.poke()
+
+    def keep_pace(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Name the feeds, as (source, kind), that are never slowed down: somebody waits for what they tell."""
+        self._kept = frozenset(keys)
+        self.pace(self._pace)
 
     def poke(self, source: str | None = None, kind: str | None = None) -> None:
         """Ask again now: everything, one source, or one kind of it."""

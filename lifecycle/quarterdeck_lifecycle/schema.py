@@ -4,6 +4,7 @@ A step that was released never changes; what comes later is a new step.
 """
 
 from quarterdeck_lifecycle.release.aliases import ALIAS_MOVES
+from quarterdeck_lifecycle.watches import WATCHES
 
 GENESIS = "0" * 64
 """What stands for the hash before the ledger's first row."""
@@ -133,4 +134,26 @@ _OPERATIONS = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_LEDGER, *_CHANGES), _OPERATIONS, ALIAS_MOVES)
+_CHANGE_NOTES = ("ALTER TABLE changes ADD COLUMN note TEXT NOT NULL DEFAULT ''",)
+
+_MUTES = (
+    """
+    CREATE TABLE mutes (
+        user TEXT NOT NULL,
+        key TEXT NOT NULL,
+        ref TEXT NOT NULL,
+        text TEXT NOT NULL,
+        word TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        harm INTEGER NOT NULL,
+        calm INTEGER NOT NULL,
+        grade INTEGER NOT NULL,
+        mark TEXT NOT NULL,
+        at REAL NOT NULL,
+        until REAL,
+        PRIMARY KEY (user, key)
+    )
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_LEDGER, *_CHANGES), _OPERATIONS, ALIAS_MOVES, _CHANGE_NOTES, WATCHES, _MUTES)
