@@ -194,7 +194,7 @@ class Checker:
         if wanted is float and type(value) is int and abs(value) < 2**53:
             value = float(value)
         if get_origin(kind) is Literal:
-            if value in get_args(kind) and not isinstance(value, (int, float)):
+            if any(value == choice and type(value) is type(choice) for choice in get_args(kind)):
                 return value
             meant = value if isinstance(value, str) else ""
             return self.report(node, path, describe(value), one_of(map(str, get_args(kind)), meant))

@@ -45,6 +45,9 @@ def cross_check(config: Config, tree: Node, known: Collection[str]) -> tuple[Con
         if not [e for i, e in enumerate(view.environments) if unknown(e, "views", name, "environments", i)]
     }
     available = {source.name for source in sources} | set(known)
+    if (told := config.notify.webhook) is not None and told not in config.webhooks:
+        expected = one_of(set(config.webhooks), told)
+        problems.append(_problem(tree, ("notify", "webhook"), "an unknown webhook", expected, "warning"))
     for name, service in services.items():
         for i, hook in enumerate(service.announce):
             if hook not in config.webhooks:

@@ -8,12 +8,13 @@ from typing import Literal
 from msgspec import structs
 
 from quarterdeck_config.errors import plain
-from quarterdeck_config.schema import Config, ConfirmOptions, Hooks, Placement, Service, Source
+from quarterdeck_config.schema import Config, ConfirmOptions, Hooks, Notify, Placement, Service, Source
 
 Owned = Collection[tuple[str, str]]
 """(section, name) of every entry that the untrusted file wrote, such as ("sources", "ml")."""
 
 CONFIRM_UNUSED = "the confirm options are not used"
+NOTIFY_UNUSED = "the notify options are not used"
 
 
 def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str, ...]]:
@@ -58,6 +59,9 @@ def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str
     if owned is None and config.confirm != ConfirmOptions():
         kept["confirm"] = ConfirmOptions()
         reasons.append(CONFIRM_UNUSED)
+    if owned is None and config.notify != Notify():
+        kept["notify"] = Notify()
+        reasons.append(NOTIFY_UNUSED)
     return structs.replace(config, sources=tuple(sources), services=services, **kept), tuple(reasons)
 
 

@@ -64,7 +64,7 @@ def load(
     if not found:
         return Loaded(Config())
     from quarterdeck_config import combine, trust
-    from quarterdeck_config.inert import CONFIRM_UNUSED, inert
+    from quarterdeck_config.inert import CONFIRM_UNUSED, NOTIFY_UNUSED, inert
 
     problems: list[ConfigError] = []
     ours = _read(user, cwd, env, problems) if user in found and _safe(user, cwd, env, problems) else None
@@ -82,8 +82,9 @@ def load(
     trusted = state is trust.Trust.TRUSTED
     base, over = (theirs or (None, ""))[0], (ours or (None, ""))[0]
     held: list[str] = []
-    if base and not trusted and base.mapping.pop("confirm", None):
-        held.append(CONFIRM_UNUSED)
+    for key, unused in (("confirm", CONFIRM_UNUSED), ("notify", NOTIFY_UNUSED)):
+        if base and not trusted and base.mapping.pop(key, None):
+            held.append(unused)
     owned = combine.owned_entries(base, over) if base and not trusted else frozenset()
     tree = combine.combine(base, over, trusted=trusted) if base and over else base or over
     made = Config()

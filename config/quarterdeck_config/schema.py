@@ -48,6 +48,7 @@ __all__ = [
     "Hooks",
     "LocalPipeline",
     "ModelOptions",
+    "Notify",
     "Pane",
     "Placement",
     "Probe",
@@ -165,7 +166,7 @@ class View(Record, frozen=True):
 
 
 class Command(Record, frozen=True):
-    """An operator's own command: an argv template, never a shell line."""
+    """An operator's own command: an argv template, never a shell line. ``{field}`` is a field of the row."""
 
     argv: Argv
     scopes: tuple[Name, ...] = ()
@@ -173,7 +174,11 @@ class Command(Record, frozen=True):
     key: Text | None = None
     confirm: bool = True
     dangerous: bool = False
-    """Refused while the deck is read-only."""
+    """The name is typed first; refused while the row's place is read-only."""
+    env: dict[Text, str] = field(default_factory=dict)
+    """Variables for it alone, laid over the deck's own; templates as ``argv``."""
+    pause: bool = False
+    """Waits for Enter behind its output, for programs that do not fill the screen."""
     description: str = ""
 
 
@@ -228,6 +233,18 @@ class Webhook(Record, frozen=True):
             raise Misfit("another scheme", "an https:// url", "url")
 
 
+class Notify(Record, frozen=True):
+    """How the deck calls its operator when something watched has happened."""
+
+    bell: bool = True
+    title: bool = True
+    """The terminal's window title says it, until somebody looks."""
+    osc: Literal[9, 777] | None = None
+    """A desktop notification by the terminal: OSC 9 (iTerm2, WezTerm, kitty) or OSC 777 (urxvt, foot, Ghostty)."""
+    webhook: Name | None = None
+    """The name of one of ``webhooks``, which is told too."""
+
+
 class Config(Record, frozen=True):
     """Everything that the files say; with no file, all of it empty."""
 
@@ -237,6 +254,7 @@ class Config(Record, frozen=True):
     services: dict[Name, Service] = field(default_factory=dict)
     releases: Releases = Releases()
     webhooks: dict[Name, Webhook] = field(default_factory=dict)
+    notify: Notify = Notify()
     models: dict[str, ModelOptions] = field(default_factory=dict)
     pipelines: dict[Name, LocalPipeline] = field(default_factory=dict)
     views: dict[Name, View] = field(default_factory=dict)

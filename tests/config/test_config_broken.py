@@ -169,8 +169,8 @@ BROKEN = {
         '"\\e]52;c;x\\a": 1\n',
         [
             f"{F}:1: \N{REPLACEMENT CHARACTER}]52;c;x\N{REPLACEMENT CHARACTER}: found an unknown key, "
-            "expected one of: commands, confirm, environments, keys, models, pipelines, releases, repositories, "
-            "secret_names, services, slow_link, sources, theme, themes, views, webhooks"
+            "expected one of: commands, confirm, environments, keys, models, notify, pipelines, releases, "
+            "repositories, secret_names, services, slow_link, sources, theme, themes, views, webhooks"
         ],
     ),
 }
