@@ -46,7 +46,11 @@ def open_deck(
         for name in (signal.SIGHUP, signal.SIGTERM):
             with suppress(NotImplementedError):
                 loop.add_signal_handler(name, app.exit, 128 + name)
-        code = await app.run_async(mouse=mouse)
+        try:
+            code = await app.run_async(mouse=mouse)
+        finally:
+            if app.watching is not None:
+                app.watching.leave()
         return code or (70 if app.crash_file else 0)
 
     return asyncio.run(run())

@@ -71,6 +71,8 @@ class Glyphs(NamedTuple):
     cursor: str = ">"
     marked: str = "•"
     cursor_marked: str = "◆"
+    watched: str = "◎"
+    cursor_watched: str = "◉"
     ascending: str = "↑"
     descending: str = "↓"
 
@@ -94,6 +96,8 @@ ASCII = Glyphs(
     cursor=">",
     marked="*",
     cursor_marked="&",
+    watched="w",
+    cursor_watched="W",
     ascending="/",
     descending="\\",
 )

@@ -21,12 +21,13 @@ class Mode(IntFlag):
     FOCUSED = 2
     MARKED = 4
     GHOST = 8
+    WATCHED = 16
 
 
 class RowPainter:
     """Paints the lines of a table; one of these serves one set of columns, one width and one theme.
 
-    The first cell of a line is the gutter: the signs of cursor and mark.
+    The first cell of a line is the gutter: the signs of cursor, mark and watch.
     """
 
     def __init__(self, columns: Sequence[Column], width: int, palette: Palette, base: Style) -> None:
@@ -111,8 +112,9 @@ class RowPainter:
     def _gutter(self, mode: Mode) -> str:
         signs = self.palette.glyphs
         if mode & Mode.CURSOR:
-            return signs.cursor_marked if mode & Mode.MARKED else signs.cursor
-        return signs.marked if mode & Mode.MARKED else " "
+            plain = signs.cursor_watched if mode & Mode.WATCHED else signs.cursor
+            return signs.cursor_marked if mode & Mode.MARKED else plain
+        return signs.marked if mode & Mode.MARKED else signs.watched if mode & Mode.WATCHED else " "
 
     def _fit(self, text: str, index: int) -> str:
         return self._own(fit_text(text, self.widths[index], self._columns[index].align))

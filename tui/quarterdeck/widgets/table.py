@@ -1,6 +1,6 @@
 """A table of records on Textual's line API: 10,000 rows cost what the visible ones cost."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from textual.cache import LRUCache
 from textual.content import Content
@@ -43,6 +43,7 @@ class RecordTable(CursorTable):
         """Seconds after the cursor's last move in which rows keep their places."""
         self._columns: tuple[Column, ...] = tuple(columns)
         self._sort: tuple[str | None, bool] = (None, False)
+        self._watched: frozenset[Hashable] = frozenset()
         self._empty: tuple[str, ...] = ()
         self._held: list[Row] | None = None
         self._timer: Timer | None = None
@@ -69,6 +70,17 @@ class RecordTable(CursorTable):
     def empty(self, lines: Sequence[str | Content]) -> None:
         self._empty = tuple(line.plain if isinstance(line, Content) else line for line in lines)
         self._show_changes()
+
+    @property
+    def watched(self) -> frozenset[Hashable]:
+        """The keys whose rows have the sign of a watch in the gutter."""
+        return self._watched
+
+    @watched.setter
+    def watched(self, keys: frozenset[Hashable]) -> None:
+        if keys != self._watched:
+            self._watched = keys
+            self._show_changes()
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Lay the table out anew with these columns; the rows stay."""
@@ -155,6 +167,7 @@ class RecordTable(CursorTable):
             return self._empty[line] if not model.count and line < len(self._empty) else None
         row = model.rows[place]
         mode = Mode.MARKED if row.key in model.marked else Mode.PLAIN
+        mode |= Mode.WATCHED if row.key in self._watched else 0
         if place == model.cursor:
             mode |= Mode.CURSOR | (Mode.FOCUSED if self.has_focus else 0) | (Mode.GHOST if model.ghost else 0)
         return row, mode
