@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.feed import Snapshot
+from quarterdeck_lifecycle.kinds import PullRequest, Repository, Run, TrainingRun
 from quarterdeck_lifecycle.records import Record, Ref, State
 
 By = Callable[[Ref, float], tuple[Literal["us", "outside"], str, str]]
 YOUNG_S = 120.0
+CLAIMS = ("quarterdeck.actor", "mlflow.user", "deployed_by", "deployed-by")
+"""Labels and tags in which people write who they are."""
 LABEL_NOISE = ("com.docker.compose.config-hash", "com.docker.compose.image", "com.docker.compose.version")
 
 
@@ -78,6 +81,8 @@ def _summary(row: Record) -> str:
 
 def _change(snap: Snapshot, row: Record, what: str, before: str, after: str, at: float, by: By) -> ChangeRow:
     who, op, actor = by(row.ref, at)
+    known, how = ("", "") if who == "us" else known_of(row, what)
+    branch = f"branch {row.branch}" if isinstance(row, Run) and row.branch else ""
     seen = f"{row.ref}\0{what}\0{before}\0{after}\0{int(row.updated_at or at)}"
     return ChangeRow(
         id=hashlib.sha256(seen.encode("utf-8", "surrogateescape")).hexdigest()[:32],
@@ -93,5 +98,29 @@ def _change(snap: Snapshot, row: Record, what: str, before: str, after: str, at:
         after=after,
         by=who,
         op=op,
-        actor=actor,
+        actor=actor or known,
+        note="; ".join(filter(None, (branch, how))),
     )
+
+
+def known_of(row: Record, what: str) -> tuple[str, str]:
+    """Who made a change from outside, as far as the record says, and how that is known; empty texts for nothing.
+
+    A name that only a label or tag claims ends in `?`: that may be about an older change.
+    """
+    if isinstance(row, Run):
+        return (row.actor, "started the run") if row.actor else ("", "")
+    if isinstance(row, PullRequest):
+        return (row.author, "opened the request") if row.author else ("", "")
+    if isinstance(row, Repository):
+        return (row.author, "author of the commit") if row.author and what in ("head", "branch") else ("", "")
+    if isinstance(row, TrainingRun):
+        return (row.user, "user of the run") if row.user else ("", "")
+    if what == "gone":
+        return "", ""
+    for field in ("labels", "tags"):
+        notes: Mapping[str, str] = getattr(row, field, None) or {}
+        for name in CLAIMS:
+            if claimed := notes.get(name):
+                return f"{claimed}?", f"{field.rstrip('s')} {name} says so"
+    return "", ""

@@ -156,4 +156,6 @@ _MUTES = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_LEDGER, *_CHANGES), _OPERATIONS, ALIAS_MOVES, _CHANGE_NOTES, WATCHES, _MUTES)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (*_LEDGER, *_CHANGES), _OPERATIONS, ALIAS_MOVES, _CHANGE_NOTES, WATCHES, _MUTES,
+)  # fmt: skip

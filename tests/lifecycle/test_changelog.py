@@ -138,7 +138,7 @@ async def test_the_last_200_of_100_000_are_read_from_the_index(db: StateDB, log:
         WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 99999)
         INSERT INTO changes SELECT
             printf('c%06d', n), strftime('%Y-%m-%dT%H:%M:%S', {epoch} - n, 'unixepoch') || '.000250Z', 'prod-1',
-            'docker', 'container', 'prod-1/container/' || n, 'fraud', 'prod', 'image', 'a', 'b', 'outside', '', ''
+            'docker', 'container', 'prod-1/container/' || n, 'fraud', 'prod', 'image', 'a', 'b', 'outside', '', '', ''
         FROM numbers
     """
     await db.run(lambda connection: connection.execute(fill))
@@ -157,3 +157,34 @@ async def test_the_last_200_of_100_000_are_read_from_the_index(db: StateDB, log:
     assert [row.id for row in found] == [f"c{number:06}" for number in range(200)]
     assert [row.id for row in last_page] == [f"c{number:06}" for number in range(99_801, 99_851)]
     assert steps < 200
+
+
+async def test_an_expression_is_asked_of_the_database_as_of_a_row(log: ChangeLog) -> None:
+    rows = [
+        change(1, note="branch main"),
+        change(2, name="etl (b)", environment="staging", at=NOW - timedelta(seconds=1)),
+        change(3, name="Etl-2", by="us", op="op-2", at=NOW - timedelta(seconds=2)),
+    ]
+    await log.add(rows)
+    for text, kept in (
+        ("etl", "23"), ("!etl", "1"), ("^etl-\\d", "3"), ("etl (b)", ""), ("etl \\(b\\)", "2"), ("(", "2"),
+        ("branch", "1"), ("us op-2", "3"), ("!", "123"), ("", "123"), ("fraud.*main", "1"), ("ETL-2", "3"),
+    ):  # fmt: skip
+        asked = ChangeFilter(matching=text)
+        found = await log.recent(asked=asked)
+        assert "".join(row.id[-1] for row in found) == kept, text
+        assert [row for row in rows if asked.keeps(row)] == found, text
+        assert await log.count(asked=asked) == len(kept), text
+    assert ChangeFilter(matching="(").problem.startswith("not a regular expression")
+    assert not ChangeFilter(matching="(a)").problem
+
+
+async def test_pages_go_both_ways_from_any_row(log: ChangeLog) -> None:
+    rows = [change(n, at=NOW - timedelta(seconds=n)) for n in range(10)]
+    await log.add(rows)
+    assert await log.recent(limit=3, before=rows[4]) == rows[5:8]
+    assert await log.recent(limit=3, after=rows[4]) == rows[1:4]
+    assert await log.recent(limit=3, after=rows[1]) == rows[:1]
+    assert await log.oldest(2) == rows[8:]
+    assert await log.count(since=rows[3].at) == 4
+    assert await log.known("environment") == ["prod"]

@@ -92,7 +92,8 @@ class Boot:
         self.busy = Busy()
         self.state = StateDB(state_folder(self.env))
         self.ledger = Ledger(self.state, self.actor, redact)
-        self.changelog = ChangeLog(self.state, redact)
+        self.searching = StateDB(self.state.path.parent)
+        self.changelog = ChangeLog(self.state, redact, searching=self.searching)
         self.hub = Hub((), busy=self.busy, by=self._by, now=now)
         self.policy = Policy(
             read_only=read_only,
@@ -102,6 +103,7 @@ class Boot:
             shut=lambda: self.unreadable,
         )
         self.registry = Registry(built_in(), self._rebound())
+        self._take_commands()
         self.operator = Operator(self.hub, self.registry, self.policy, self.ledger, now=now)
         self.hub.changes.append(self._keep_changes)
         self.aliasbook = AliasBook(self.state, redact)
@@ -144,6 +146,16 @@ class Boot:
         keymap = check_keymap(self.loaded.config.keys, [_bindable(v) for v in built_in() if v.key])
         self.key_problems = keymap.problems
         return {id: key for id, key in keymap.keys.items() if id in self.loaded.config.keys}
+
+    def _take_commands(self) -> None:
+        """Verbs for the operator's own commands, in the place of those of the config before."""
+        self.registry.exchange("commands.", ())
+        if self.loaded.config.commands:
+            from quarterdeck_lifecycle.owncommands import verbs_of
+
+            verbs, problems = verbs_of(self.loaded.config.commands, self.registry)
+            self.registry.exchange("commands.", verbs)
+            self.key_problems = (*self.key_problems, *problems)
 
     def is_local(self, source: str) -> bool:
         """Whether a source is on this machine: a path, a unix socket, the loopback."""
@@ -315,6 +327,7 @@ class Boot:
             return loaded
         old, self.loaded = self.loaded.config, loaded
         self.registry.rebind(self._rebound())
+        self._take_commands()
         new = loaded.config
         wanted = {source.name: source for source in new.sources}
         moved = (old.services, old.models, old.repositories) != (new.services, new.models, new.repositories)
@@ -333,7 +346,7 @@ class Boot:
         await self.hub.close()
         if self._writing:
             await asyncio.wait(self._writing, timeout=2)
-        await self.state.aclose(2)
+        await asyncio.gather(self.state.aclose(2), self.searching.aclose(1))
 
     # helpers
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import time
 from collections.abc import AsyncGenerator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -14,13 +12,10 @@ import msgspec
 
 from quarterdeck.widgets.logbuffer import MARKER
 from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.instant import parse_time
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions, TailsLogs
 from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.text import LogLine, clean_line
-
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?Z?")
-_AGO = re.compile(r"-\s*(\d+)\s*(s|m|h|d)")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 OLDER_S = 20
 _ERRORS = r"ERR|ERROR|CRIT|CRITICAL|FATAL|PANIC|EMERG|SEVERE"
@@ -141,25 +136,6 @@ def _value(found: Any) -> str:
     if not isinstance(found, str):
         found = msgspec.json.encode(found).decode()
     return clean_line(found, 400)
-
-
-def parse_time(text: str, now: float | None = None) -> float:
-    """`02:14:31` (UTC, the last one that was), `-10m`, or an ISO date and time, as epoch seconds. Raises ValueError."""
-    try:
-        return _parsed(text.strip(), time.time() if now is None else now)
-    except (ValueError, OverflowError):
-        raise ValueError(f"not a time: {text.strip()[:40]}; write 02:14:31, -10m or 2024-05-01T02:14") from None
-
-
-def _parsed(text: str, present: float) -> float:
-    if match := _AGO.fullmatch(text):
-        return present - int(match[1]) * _UNITS[match[2]]
-    if match := _CLOCK.fullmatch(text):
-        base = datetime.fromtimestamp(present, UTC)
-        when = base.replace(hour=int(match[1]), minute=int(match[2]), second=int(match[3] or 0), microsecond=0)
-        return (when if when <= base else when - timedelta(days=1)).timestamp()
-    when = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
 def parse_range(text: str, now: float | None = None) -> tuple[float | None, float | None]:
