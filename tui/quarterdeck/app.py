@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from rich.text import Text
 from textual.app import App
@@ -34,6 +34,9 @@ from quarterdeck_lifecycle.ledger import Entry, op_id
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.state import StateError
 from quarterdeck_lifecycle.text import clean
+
+if TYPE_CHECKING:
+    from quarterdeck.watching import Watching
 
 IDLE_S = 600.0
 
@@ -65,6 +68,7 @@ class QuarterdeckApp(Sessions, App[int]):
         self._pace = 1.0
         self._last_key = time.monotonic()
         self.keys_pressed = 0
+        self.watching: Watching | None = None
         self._keys = KeyGate(self, self.busy, super().on_event)
         boot.hub.changes.append(self._changed)
         for name in (*(data.name for data in THEMES.values()), *boot.loaded.config.themes):
@@ -139,6 +143,10 @@ class QuarterdeckApp(Sessions, App[int]):
             self.boot.take_configured()
             self.deck.listen()
         self.work(self._discover(), "discovery")
+        from quarterdeck.watching import Watching
+
+        self.watching = Watching(self)
+        self.work(self.watching.open(), "watches")
 
     async def _discover(self) -> None:
         await self.boot.discover()
@@ -300,7 +308,7 @@ class QuarterdeckApp(Sessions, App[int]):
 
         if isinstance(event, events.Key | events.MouseDown):
             self._last_key = time.monotonic()
-            self._set_pace(1.0)
+            self._looked_at()
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             self.keys_pressed += 1
             await self._keys.take(event)
@@ -313,7 +321,12 @@ class QuarterdeckApp(Sessions, App[int]):
 
     def on_app_focus(self) -> None:
         """Somebody looks again."""
+        self._looked_at()
+
+    def _looked_at(self) -> None:
         self._set_pace(1.0)
+        if self.watching is not None:
+            self.watching.looked_at()
 
     def _rest(self) -> None:
         if time.monotonic() - self._last_key > IDLE_S:
@@ -336,6 +349,8 @@ class QuarterdeckApp(Sessions, App[int]):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=2)
+        if self.watching is not None:
+            await self.watching.close()
         await self.boot.close()
 
     def _fatal_error(self) -> None:

@@ -21,6 +21,7 @@ from quarterdeck.panes.live import LiveStats
 from quarterdeck.panes.metricspane import MetricsPane
 from quarterdeck.panes.pane import Pane
 from quarterdeck.views.releases import running_cells
+from quarterdeck.watchverbs import WatchVerbs
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck.widgets.table import RecordTable
@@ -61,7 +62,7 @@ class KeyBar(Bar):
     """The keys that apply here."""
 
 
-class DeckScreen(Looking, Doing, Deploying, Screen[None]):
+class DeckScreen(Looking, Doing, Deploying, WatchVerbs, Screen[None]):
     """Five live panes. All data comes from the hub; all verbs go through the operator."""
 
     app: QuarterdeckApp

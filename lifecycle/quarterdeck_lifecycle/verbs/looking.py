@@ -49,6 +49,9 @@ VIEWS = (
          help="asks for a reason and opens the row's source for ten minutes; once more shuts it"),
     Verb(id="config.reload", title="reload the config", kind=VerbKind.LOCAL),
     Verb(id="theme", title="choose a theme", kind=VerbKind.LOCAL),
+    Verb(id="watch", key="w", title="watch", kind=VerbKind.LOCAL,
+         help="be told when it ends, fires, clears, moves or is healthy; once more ends the watch"),
+    _view("watches", "", "watches", "what is watched, and what was heard"),
     Verb(id="query", title="query", kind=VerbKind.VIEW, help="a live chart of any expression"),
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from quarterdeck_lifecycle.verbs.model import Verb, VerbKind
 from quarterdeck_lifecycle.verbs.releasing import RELEASES
 
 RESERVED = {
-    "0": "what needs me", "t": "trace", "w": "watch", "at": "environments", "backslash": "views",
+    "0": "what needs me", "t": "trace", "at": "environments", "backslash": "views",
     "y": "copy; confirms in dialogs",
 }  # fmt: skip
 """Keys of the contract that later parts will bind; nothing else may take them on the deck."""
