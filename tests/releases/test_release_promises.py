@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from parts.releasing import ReleaseWorld
+from quarterdeck_lifecycle.release.model import Change
+from quarterdeck_lifecycle.release.planning import utc_seconds
+from releases.memorytargets import ContainerTarget
 from releases.memoryworld import Process
 from releases.releasecase import NEW, OLD, Case, Way
 
@@ -85,3 +90,38 @@ def test_success_is_what_is_read_back_and_not_what_was_asked_for(way: Way) -> No
     assert ended is not None
     assert ended.result == "ROLLED_BACK"
     assert "does not run what it should: it runs team/app@something-else" in ended.message
+
+
+@pytest.mark.parametrize(("step", "result"), [("_create", "FAILED"), ("_start", "ROLLED_BACK")])
+def test_a_step_that_never_ends_is_given_up_at_its_deadline(
+    step: str, result: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs(self: ContainerTarget, change: Change) -> str:
+        await self.process.clock.sleep(10_000)
+        return "at last"
+
+    monkeypatch.setattr(ContainerTarget, step, hangs)
+    case = Case("stop-start")
+    ended = case.run()
+    case.must_have_settled(ended, f"{step} hangs")
+    assert ended is not None
+    assert (ended.result, "not done within" in ended.message) == (result, True), ended
+    assert all(each.deadline_s > 0 for each in (*case.plan.steps, *case.plan.back_steps))
+
+
+def test_instants_are_utc_and_the_local_time_is_beside_them(world: ReleaseWorld) -> None:
+    assert utc_seconds(datetime(2026, 1, 1, 9, 30, tzinfo=timezone(timedelta(hours=9)))) == "2026-01-01T00:30:00Z"
+    done = world.release("deploy", world.other(), "--json", env={"TZ": "Asia/Tokyo"})
+    events = [line for line in done.lines if "at" in line]
+    rows = [row for row in world.ledger() if row["op"] == events[0]["op"]]
+    now = time.time()
+    for at in [each["at"] for each in (*events, *rows)]:
+        assert at.endswith("Z")
+        assert abs(now - datetime.fromisoformat(at).timestamp()) < 1800, at
+    began = next(row["at"] for row in rows)[:19]
+    report = world.run("report", events[0]["op"], env={"TZ": "Asia/Tokyo"}).out
+    tokyo = datetime.fromisoformat(f"{began}+00:00").astimezone(timezone(timedelta(hours=9)))
+    assert f"- ended: {rows[-1]['at'][:16]}" in report
+    assert f"({tokyo:%H}:" in report
+    assert report.count(" JST)") == 2
+    assert " JST)" not in world.run("report", events[0]["op"]).out

@@ -9,6 +9,7 @@ from contextlib import suppress
 import msgspec
 
 from quarterdeck.releasing.journal import ROWS
+from quarterdeck.releasing.local_time import local_words
 from quarterdeck.releasing.opfolder import OpFolder
 from quarterdeck_config.secrets import redact
 from quarterdeck_lifecycle.ledger import Filter, Ledger, Row
@@ -41,10 +42,16 @@ def _head(row: Stored, folder: OpFolder) -> Iterator[str]:
     yield ""
     facts = {
         "operation": row.op, "result": row.result or state, "said": row.message, "by": row.actor,
-        "from": row.origin, "host": row.host, "reason": row.reason, "began": row.created_at, "ended": row.ended_at,
+        "from": row.origin, "host": row.host, "reason": row.reason,
+        "began": _moment(row.created_at), "ended": _moment(row.ended_at),
     }  # fmt: skip
     yield from (f"- {name}: {md(value)}" for name, value in facts.items() if value)
     yield ""
+
+
+def _moment(at: str) -> str:
+    local = local_words(at)
+    return f"{at} ({local})" if local else at
 
 
 def _plan(plan: Plan) -> Iterator[str]:

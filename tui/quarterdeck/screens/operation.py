@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from quarterdeck import keys
+from quarterdeck.releasing.local_time import local_words
 from quarterdeck.releasing.telling import operation_record
 from quarterdeck.screens.acting import act_on
 from quarterdeck.screens.base import VerbScreen
@@ -136,7 +137,9 @@ class OperationScreen(VerbScreen):
         self.show_foot()
         if found is not None:
             title = f"{found.kind} {found.service} → {found.environment or '-'}   {short_op(found.op)}"
-            self.entitle(title, [Cell(f" by {found.actor} on {found.host} ", "dim")])
+            local = local_words(found.created_at)
+            since = f" since {found.created_at[11:16]}Z ({local})" if local else ""
+            self.entitle(title, [Cell(f" by {found.actor} on {found.host}{since} ", "dim")])
         bar = self.query_one(ProgressBar)
         if progress is None:
             bar.show([Cell(self._trouble or "attaching", "warn" if self._trouble else "dim")])
