@@ -17,10 +17,11 @@ from pathlib import Path
 
 import click
 
+from quarterdeck_demo.drills import DRILLS
 from quarterdeck_demo.world import World
 
 
-async def run(seed: int, folder: Path) -> None:
+async def run(seed: int, folder: Path, drill: str = "") -> None:
     """Run the world until it is told to end."""
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -34,7 +35,7 @@ async def run(seed: int, folder: Path) -> None:
         with contextlib.suppress(RuntimeError):  # the loop may be closed by then
             loop.call_soon_threadsafe(end.set)
 
-    world = World(seed, folder)
+    world = World(seed, folder, drill=drill)
     try:
         endpoints = await world.start()
         # Not before: a pipe that is already closed must still find everything it started removed.
@@ -49,11 +50,12 @@ async def run(seed: int, folder: Path) -> None:
 @click.command()
 @click.option("--seed", default=1, show_default=True, help="Another seed, another world.")
 @click.option("--folder", type=click.Path(path_type=Path), required=True, help="Made if missing; removed at the end.")
-def main(seed: int, folder: Path) -> None:
+@click.option("--drill", type=click.Choice(list(DRILLS)), default=None, help="Play this incident.")
+def main(seed: int, folder: Path, drill: str | None) -> None:
     """Serve the practice world until standard input ends."""
     os.umask(0o077)
     try:
-        asyncio.run(run(seed, folder))
+        asyncio.run(run(seed, folder, drill or ""))
     except (OSError, ValueError, RuntimeError) as error:
         print(f"quarterdeck_demo: {error}", file=sys.stderr)
         sys.exit(2)

@@ -13,6 +13,8 @@ import yaml
 
 from quarterdeck_demo.configuration import configuration
 from quarterdeck_demo.docker import DockerServer
+from quarterdeck_demo.drills import Drill, load
+from quarterdeck_demo.drills.stage import Stage
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.github import GitHubServer
 from quarterdeck_demo.mlflow import MlflowServer
@@ -37,8 +39,15 @@ class Part(Protocol):
 class World:
     """Servers on loopback ports and a unix socket; `servers` by name, each with its `faults` and `requests`."""
 
-    def __init__(self, seed: int, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, seed: int, folder: Path, clock: Callable[[], float] = time.time, *, drill: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """`drill` names an incident to play; `env` is for the commands that its colleagues run."""
         self.seed, self.folder, self.clock = seed, folder, clock
+        self.drill: Drill | None = load(drill) if drill else None
+        self.stage: Stage | None = None
+        self._env = env
         self.servers: dict[str, Server] = {}
         self.story: Story | None = None
         self._owned = False
@@ -71,15 +80,17 @@ class World:
         hosts = {name: f"127.0.0.1:{sock.getsockname()[1]}" for name, sock in bound.items()}
         urls = {name: f"http://{host}" for name, host in hosts.items()}
         clock = self.clock
-        story = self.story = build_story(self.seed, clock(), self.folder, registry=hosts["registry"])
+        story = build_story(self.seed, clock(), self.folder, registry=hosts["registry"])
+        self.story = story = self.drill.dress(story) if self.drill else story
         registry, github = RegistryServer(story, clock), GitHubServer(story, clock)
+        mlflow, docker = MlflowServer(story, clock), DockerServer(story, clock, store=registry.store)
         parts: dict[str, Part] = {
             "registry": registry,
             "github": github,
-            "mlflow": MlflowServer(story, clock),
+            "mlflow": mlflow,
             "prometheus": PrometheusServer(story, clock, alertmanagers=(urls["alertmanager"],)),
             "alertmanager": AlertmanagerServer(story, clock, source=urls["prometheus"]),
-            "docker": DockerServer(story, clock, store=registry.store),
+            "docker": docker,
         }
         for name, part in parts.items():
             server = self.servers[name] = Server(part.handler, faults=part.faults, clock=clock)
@@ -89,10 +100,19 @@ class World:
             else:
                 urls[name] = f"http://127.0.0.1:{await server.start_tcp(bound=bound.get(name))}"
         endpoints = {"git": str(self.folder / "src"), **urls, "github_token": github.token}
-        return {**endpoints, "config": str(self._write_configuration(story, endpoints))}
+        endpoints["config"] = str(self._write_configuration(story, endpoints))
+        if self.drill:
+            self.stage = Stage(
+                self.drill, story, clock, docker=docker, mlflow=mlflow, servers=self.servers, folder=self.folder,
+                env=self._env,
+            )
+            self.stage.start()
+        return endpoints
 
     async def stop(self) -> None:
-        """End every server and remove the folder, if `start` took it."""
+        """End the drill and every server, and remove the folder, if `start` took it."""
+        if self.stage is not None:
+            await self.stage.stop()
         for server in self.servers.values():
             await server.stop()
         self.servers.clear()
@@ -107,5 +127,8 @@ class World:
         path = self.folder / "config" / "quarterdeck" / "config.yaml"
         path.parent.mkdir(mode=0o700, parents=True)
         path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(configuration(story, endpoints, token), sort_keys=False), encoding="utf-8")
+        made = configuration(story, endpoints, token)
+        if self.drill:
+            self.drill.configure(made)
+        path.write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")
         return path

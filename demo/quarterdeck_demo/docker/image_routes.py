@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from quarterdeck_demo.docker import filters, image_views, images, pull, references, supply
+from quarterdeck_demo.docker import disk, filters, image_views, images, pull, references, supply
 from quarterdeck_demo.docker.settings import EngineSettings, api_version
 from quarterdeck_demo.docker.state import Image
 from quarterdeck_demo.docker.supply import NoManifest, NoRegistry, Supply
@@ -64,7 +64,7 @@ class ImageRoutes:
             return self._imported(request)
         reference = references.parse(request.arg("fromImage"), request.arg("tag"))
         remote = pull.resolve(self._registry, reference)
-        failure = self._failures.get(str(reference), "")
+        failure = self._failures.get(str(reference), "") or disk.no_room(self._world, self._settings, remote)
         delay = self._settings.pull_delay
         return Response(200, STREAM, pull.pull(self._world, reference, remote, delay, failure))
 

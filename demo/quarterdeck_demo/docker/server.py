@@ -59,7 +59,7 @@ class DockerServer:
             seed.predefined(self.world, clock())
         self._router = Router(_not_found)
         SystemRoutes(self.world, self.settings).add_to(self._router)
-        ContainerRoutes(self.world, self.settings, self._life_for).add_to(self._router)
+        ContainerRoutes(self.world, self.settings, self.life_for).add_to(self._router)
         ExecRoutes(self.world).add_to(self._router)
         ImageRoutes(self.world, self.settings, self.supply, self.pull_failures).add_to(self._router)
         NetworkRoutes(self.world).add_to(self._router)
@@ -94,7 +94,8 @@ class DockerServer:
             if comes_back and container.runs and not container.gone and not container.alive:
                 lifecycle.start(self.world, container)
 
-    def _life_for(self, container: Container, image: Image) -> Life | None:
+    def life_for(self, container: Container, image: Image) -> Life | None:
+        """What a new container of an image does, where it is one of the story's services."""
         return seed.life_for(self._story, container, image) if self._story else None
 
     def _served(self, container: Container, action: str) -> None:

@@ -26,6 +26,8 @@ class EngineSettings:
     """Seconds between two samples."""
     pull_delay: float = 0.15
     """Seconds between two steps of a pull or push."""
+    disk_bytes: int = 0
+    """Size of the disk that images lie on; 0: without an end."""
 
     @property
     def headers(self) -> dict[str, str]:

@@ -35,6 +35,8 @@ class Timeline:
     """What ran when. The one thing in a story that changes: deployments in the practice world go here."""
 
     entries: list[Deployed] = field(default_factory=list)
+    rise: float = RISE
+    fall: float = FALL
 
     def deployed(self, at: float, service: str, environment: str, version: str, *, broken: bool) -> None:
         """Note that another version took over."""
@@ -56,9 +58,9 @@ class Timeline:
                 knees.pop()
             knees.append((entry.at, level))
             if entry.broken:
-                knees.append((entry.at + RISE * (1 - level), 1.0))
+                knees.append((entry.at + self.rise * (1 - level), 1.0))
             elif level > 0:
-                knees.append((entry.at + FALL * level, 0.0))
+                knees.append((entry.at + self.fall * level, 0.0))
         return knees
 
     def trouble(self, service: str, environment: str, at: float) -> float:
