@@ -49,16 +49,17 @@ class Harm(IntEnum):
 
 
 HARM_WORDS: Mapping[Harm, str] = {
-    Harm.STUCK: "a release that is stuck or lost its runner: what serves is not proven",
-    Harm.SERVING: "what serves is hurt: alerts fire; containers killed for memory, restarting, unhealthy",
-    Harm.BLIND: "what cannot be seen: a refused credential, a source without an answer for 5 minutes",
-    Harm.DELIVERY: "nothing new arrives: the newest run of a workflow on the default branch failed",
+    Harm.STUCK: "a release is stuck, or lost its runner",
+    Harm.SERVING: "alerts fire; containers out of memory, restarting, unhealthy",
+    Harm.BLIND: "a refused credential; a source without an answer for 5 minutes",
+    Harm.DELIVERY: "the newest run of a workflow failed on the default branch",
     Harm.WAITING: "somebody waits for you: approvals, reviews",
-    Harm.ELSEWHERE: "the same outside protected environments; failed runs of yours on other branches, for 7 days",
+    Harm.ELSEWHERE: "as 2 where nothing is protected; failed runs of yours of 7 days",
     Harm.WARNING: "alerts of severity warning",
     Harm.LEARNING: "training runs that stalled or became NaN",
     Harm.NOTICE: "frozen services; alerts of severity info or none",
 }
+"""In the order of `Harm`, whose numbers the help counts from 1."""
 
 
 class Me(msgspec.Struct, frozen=True, kw_only=True):

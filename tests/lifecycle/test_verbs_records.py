@@ -45,7 +45,7 @@ def test_the_keys_of_the_contract_stand_or_are_kept_free() -> None:
     words = "enter escape backspace z l d c y o e u p slash colon question_mark equals_sign n N space g G"
     assert {*words.split(), *"123459"} <= bound
     assert set("RXKSAMTFPWDBU") <= bound
-    assert {"0", "t", "w", "at", "backslash"} <= set(RESERVED)
+    assert {"t", "w", "at", "backslash"} <= set(RESERVED)
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.binary(min_size=1))

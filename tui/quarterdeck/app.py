@@ -21,6 +21,7 @@ from textual.widgets import Static
 from quarterdeck.boot import Boot
 from quarterdeck.crash import report
 from quarterdeck.deck import DeckScreen
+from quarterdeck.needing import Needing
 from quarterdeck.panes.lines import place_words
 from quarterdeck.sessions import Sessions
 from quarterdeck.terminal import copy_text, slow_link, speaks_utf8
@@ -55,6 +56,7 @@ class QuarterdeckApp(Sessions, App[int]):
         self.boot = boot
         self.now = now
         self.busy = boot.busy
+        self.needing = Needing(boot)
         self.deck = DeckScreen()
         self.ascii_glyphs = not speaks_utf8(boot.env)
         self.slow_link = slow_link(boot.loaded.config.slow_link, boot.env)

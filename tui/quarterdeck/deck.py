@@ -16,7 +16,8 @@ from quarterdeck import keys
 from quarterdeck.deploying import Deploying
 from quarterdeck.doing import Doing
 from quarterdeck.looking import Looking
-from quarterdeck.panes.lines import change_cells, hint_cells, key_cells, operation_cells, top_cells, trouble_cells
+from quarterdeck.needsline import NeedsBar, NeedsLine, TopBar
+from quarterdeck.panes.lines import change_cells, hint_cells, key_cells, operation_cells
 from quarterdeck.panes.live import LiveStats
 from quarterdeck.panes.metricspane import MetricsPane
 from quarterdeck.panes.pane import Pane
@@ -38,14 +39,6 @@ WIDE_ORDER = ("repositories", "containers", "pipelines", "metrics", "models")
 """The grid fills row by row: three panes stand on the left, two on the right."""
 
 
-class TopBar(Bar):
-    """Where, who, and what is open for writing."""
-
-
-class TroubleBar(Bar):
-    """The worst of all panes."""
-
-
 class ChangeBar(Bar):
     """The last change that was seen."""
 
@@ -62,7 +55,7 @@ class KeyBar(Bar):
     """The keys that apply here."""
 
 
-class DeckScreen(Looking, Doing, Deploying, WatchVerbs, Screen[None]):
+class DeckScreen(Looking, Doing, Deploying, NeedsLine, WatchVerbs, Screen[None]):
     """Five live panes. All data comes from the hub; all verbs go through the operator."""
 
     app: QuarterdeckApp
@@ -80,7 +73,7 @@ class DeckScreen(Looking, Doing, Deploying, WatchVerbs, Screen[None]):
     def compose(self) -> ComposeResult:
         """Two lines above, three below, the panes between."""
         yield TopBar()
-        yield TroubleBar()
+        yield NeedsBar()
         self.wide = self._has_room(self.app.size)
         with Container(id="panes", classes="-wide" if self.wide else ""):
             for name in WIDE_ORDER if self.wide else PANES:
@@ -161,6 +154,7 @@ class DeckScreen(Looking, Doing, Deploying, WatchVerbs, Screen[None]):
 
     def refresh_all(self) -> None:
         """Once a minute: ages take their next step."""
+        self.read_mutes()
         for pane in self.panes:
             pane.show()
         self.refresh_bars()
@@ -169,7 +163,7 @@ class DeckScreen(Looking, Doing, Deploying, WatchVerbs, Screen[None]):
         """Once a second, but painted only while a write window runs down or closes."""
         windows = self.app.boot.policy.windows()
         self.set_class(any(map(self.app.boot.policy.guarded, windows)), "-writing")
-        self.query_one(TopBar).show(*top_cells(self.app.boot))
+        self.show_top()
         if self.app.operation is not None:
             self.show_hint()
         if self.running and int(self.app.now()) % (5 if self.app.slow_link else 1) == 0:
@@ -188,8 +182,7 @@ class DeckScreen(Looking, Doing, Deploying, WatchVerbs, Screen[None]):
     def refresh_bars(self) -> None:
         """The lines above and below."""
         boot, now = self.app.boot, self.app.now()
-        self.query_one(TopBar).show(*top_cells(boot))
-        self.query_one(TroubleBar).show(*trouble_cells(boot))
+        self.show_top()
         self.query_one(ChangeBar).show(*change_cells(self.app.recent, now))
         self.show_running()
         self.show_hint()

@@ -17,6 +17,7 @@ VIEWS = (
     _view("pane.containers", "3", "containers", "focus the pane"),
     _view("pane.models", "4", "models", "focus the pane"),
     _view("pane.metrics", "5", "metrics", "focus the pane"),
+    _view("needs", "0", "what needs me", "alerts, failed runs, approvals, sick containers: the worst first, to mute"),
     _view("pane.next", "tab", "next pane"),
     _view("pane.previous", "shift+tab", "previous pane"),
     _view("tab.next", "right_square_bracket", "next tab", "containers, images, volumes, networks, tags ..."),
@@ -73,6 +74,10 @@ LOG_SCREEN = (
     _view("log.save", "s", "save", "to a file of yours, 0600", "log"),
     _view("log.pager", "vertical_line", "pager", "the kept lines in $PAGER", "log"),
     _view("log.range", "r", "time range", "only lines of a window", "log"),
+)
+
+NEEDS_SCREEN = (
+    _view("needs.mute", "m", "mute", "for 1 or 8 hours, or until it changes; what is muted is told of again", "needs"),
 )
 
 METRICS_SCREEN = (

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from quarterdeck_lifecycle.verbs.acting import ACTIONS
-from quarterdeck_lifecycle.verbs.looking import LOG_SCREEN, METRICS_SCREEN, VIEWS
+from quarterdeck_lifecycle.verbs.looking import LOG_SCREEN, METRICS_SCREEN, NEEDS_SCREEN, VIEWS
 from quarterdeck_lifecycle.verbs.model import Verb, VerbKind
 from quarterdeck_lifecycle.verbs.releasing import RELEASES
 
 RESERVED = {
-    "0": "what needs me", "t": "trace", "at": "environments", "backslash": "views",
+    "t": "trace", "at": "environments", "backslash": "views",
     "y": "copy; confirms in dialogs",
 }  # fmt: skip
 """Keys of the contract that later parts will bind; nothing else may take them on the deck."""
@@ -68,4 +68,4 @@ class Registry:
 
 def built_in() -> tuple[Verb, ...]:
     """Every verb the program brings."""
-    return (*VIEWS, *LOG_SCREEN, *METRICS_SCREEN, *ACTIONS, *RELEASES)
+    return (*VIEWS, *LOG_SCREEN, *METRICS_SCREEN, *NEEDS_SCREEN, *ACTIONS, *RELEASES)

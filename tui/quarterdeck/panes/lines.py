@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck.keys import choose, pretty
-from quarterdeck.views.fmt import clock, duration, glyph, one_line, short
+from quarterdeck.views.fmt import clock, glyph, one_line, short
 from quarterdeck.widgets.cells import UNICODE, Cell
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.policy import Place
-from quarterdeck_lifecycle.records import Record, Status
+from quarterdeck_lifecycle.records import Status
 from quarterdeck_lifecycle.verbs import VerbKind
 
 if TYPE_CHECKING:
@@ -25,63 +25,6 @@ Cells = tuple[list[Cell], list[Cell]]
 def place_words(place: Place) -> str:
     """A place as it is said: a window opens one source of an environment, so both are named."""
     return f"{place.environment} on {place.source}" if place.environment else place.source
-
-
-def top_cells(boot: Boot) -> Cells:
-    """Project, environments with their state of writing, who I am, how much trouble there is."""
-    cells = [Cell("quarterdeck ", "accent"), Cell(f"{boot.project_name} "), Cell("│ ", "dim")]
-    windows = boot.policy.windows()
-    places = boot.places()
-    for name, members in places.items():
-        left = max((windows[place] for place in members if place in windows), default=None)
-        if left is not None:
-            open_now = sum(boot.policy.access(place).open for place in members)
-            some = f"{open_now} of {len(members)} " if open_now < len(members) else ""
-            cells.append(Cell(f"{name}:WRITE {some}{duration(left // 15 * 15 + 15)} ", "bad"))
-        elif any(not boot.policy.access(place).open for place in members):
-            cells.append(Cell(f"{name}:RO ", boot.style_of(name) or "warn"))
-        else:
-            cells.append(Cell(f"{name} ", boot.style_of(name)))
-    if places:
-        cells.append(Cell("│ ", "dim"))
-    cells += [Cell(f"as {boot.actor.user}@{boot.actor.host}", "dim")]
-    if boot.actor.origin != "local":
-        cells.append(Cell(f" via {boot.actor.origin}", "dim"))
-    counts = boot.hub.tally().counts
-    right = [
-        Cell(f"{glyph(status).text}{counts[status]} ", glyph(status).style)
-        for status in (Status.BAD, Status.LOOK, Status.WAITING)
-        if counts.get(status)
-    ]
-    return cells, right or [Cell("✓ ", "ok")]
-
-
-def trouble_cells(boot: Boot) -> Cells:
-    """The worst rows of all panes and the sources that do not answer, as many as fit."""
-    bad = boot.hub.tally().troubled
-    cells: list[Cell] = []
-    names = dict.fromkeys(e.source for e in boot.hub.trouble())
-    for name in list(names)[:2]:
-        error = next(e for e in boot.hub.trouble() if e.source == name)
-        cells.append(Cell(f"{UNICODE.bad}{name} {error.word}  ", "bad"))
-    cells.extend(
-        Cell(f"{glyph(r.status).text}{_called(r)} {one_line(r.note or r.state)[:40]}  ", glyph(r.status).style)
-        for r in bad[:6]
-    )
-    if boot.notice:
-        cells.insert(0, Cell(f"{boot.notice}  ", "warn"))
-    if not cells:
-        return [Cell("nothing is in trouble", "dim")], []
-    more = len(bad) - 6
-    return [Cell("! ", "warn"), *cells], [Cell(f" +{more}", "warn")] if more > 0 else []
-
-
-def _called(record: Record) -> str:
-    if record.kind == "run":
-        return f"run#{getattr(record, 'number', '')}"
-    if record.kind == "pull_request":
-        return f"#{getattr(record, 'number', '')}"
-    return record.name
 
 
 def change_cells(recent: Sequence[ChangeRow], now: float) -> Cells:

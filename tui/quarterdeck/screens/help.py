@@ -41,6 +41,10 @@ def help_lines(boot: Boot, screen: str, kind: str, verbs: list[Verb] | None = No
     if screen == "deck":
         part("on other rows", [v for v in verbs if v.applies_to and kind not in v.applies_to])
         part("on the command line", [v for v in verbs if not v.applies_to and not registry.keys(v.id)])
+    if screen in ("deck", "needs"):
+        from quarterdeck.views.needs import harm_lines
+
+        lines += plain([*harm_lines(), ""])
     lines += plain(
         [
             "Lower case looks, capitals act. Harmless verbs run at once, disruptive ones",
