@@ -11,7 +11,16 @@ from typing import NamedTuple
 from quarterdeck_lifecycle.feed import Snapshot
 from quarterdeck_lifecycle.records import Gated, Record, Ref, State
 from quarterdeck_lifecycle.text import clean_line
-from quarterdeck_lifecycle.watchrules import AIMS, ANYTHING, LISTED_WHILE_ACTIVE, RULES, Told, facts_of, other_rule
+from quarterdeck_lifecycle.watchrules import (
+    AIMS,
+    ANYTHING,
+    LISTED_WHILE_ACTIVE,
+    NOT_HEALTHY,
+    RULES,
+    Told,
+    facts_of,
+    other_rule,
+)
 
 WATCHES = (
     """
@@ -60,6 +69,8 @@ class Watch(Gated, frozen=True, kw_only=True):
     @property
     def aim(self) -> str:
         """What it waits for, in words."""
+        if self.ref.kind == "container" and self.facts.get("phase") == "healthy":
+            return NOT_HEALTHY
         return AIMS.get(self.ref.kind, ANYTHING)
 
 

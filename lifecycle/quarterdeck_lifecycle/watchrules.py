@@ -29,6 +29,7 @@ AIMS = {
     "model": "an alias moves", "version": "an alias moves", "pull_request": "checks, review or its end",
 }  # fmt: skip
 ANYTHING = "anything of it changes"
+NOT_HEALTHY = "its end, or trouble"
 
 
 class Told(NamedTuple):

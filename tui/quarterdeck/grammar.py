@@ -31,6 +31,7 @@ class Commands(click.Group):
         "changes": ("quarterdeck.commands.records:changes", "what changed in the last 7 days"),
         "ledger": ("quarterdeck.commands.records:ledger", "what was done from here"),
         "logs": ("quarterdeck.commands.logs:logs", "the log of a thing"),
+        "wait": ("quarterdeck.commands.wait:wait", "until it ends, fires, clears, moves or is healthy"),
         "do": ("quarterdeck.commands.do:do", "any verb, without a screen"),
         "demo": ("quarterdeck.commands.demo:demo", "the deck on the practice world"),
         "screenshot": ("quarterdeck.commands.screenshot:screenshot", "a picture of the deck as it is here"),

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quarterdeck_lifecycle.kinds import Container, Image, ModelVersion, PullRequest, RegisteredModel, Repository, Tag
+from quarterdeck_lifecycle.kinds import (
+    Container,
+    Image,
+    ModelVersion,
+    Operation,
+    PullRequest,
+    RegisteredModel,
+    Repository,
+    Tag,
+)
 from quarterdeck_lifecycle.records import Record, Ref
 
 
@@ -57,4 +66,6 @@ def answers(words: str, record: Record) -> bool:
         return isinstance(record, RegisteredModel) and rest == record.name
     if isinstance(record, Container):
         return words in (record.name, record.ref.id) or (len(words) >= 12 and record.ref.id.startswith(words))
+    if isinstance(record, Operation):
+        return words in (record.name, record.op) or (len(words) >= 8 and record.op.startswith(words))
     return words in (record.name, record.ref.id)

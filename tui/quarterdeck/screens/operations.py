@@ -29,9 +29,12 @@ class OperationsScreen(TableScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "report", show=False),
+        Binding("w", "watch", show=False),
         Binding("9", "leave", show=False),
     ]
-    foot: ClassVar[tuple[tuple[str, str], ...]] = (("Enter", "attach"), ("r", "report"), ("/", "filter"))
+    foot: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("Enter", "attach"), ("w", "watch"), ("r", "report"), ("/", "filter"),
+    )  # fmt: skip
 
     def __init__(self, boot: Boot) -> None:
         super().__init__("operations", OPERATION_COLUMNS, "nothing was released from here yet")
@@ -73,6 +76,8 @@ class OperationsScreen(TableScreen):
         if errors:
             self.table.empty = str(errors[0]).splitlines()
         self.table.set_rows([operation_row(row, look) for row in kept])
+        if self.app.watching is not None:
+            self.table.watched = self.app.watching.keeper.refs
         running = sum(not row.result for row in rows)
         self.entitle(f"operations: {running} running, {len(kept)} of {len(rows)} shown")
 
@@ -85,6 +90,13 @@ class OperationsScreen(TableScreen):
         """Attach."""
         if self._op():
             self.app.push_screen(OperationScreen(self._boot, self._op()))
+
+    def action_watch(self) -> None:
+        """Be told of its gate and its end; once more ends the watch."""
+        record = next((row for row in self._rows() if row.op == self._op()), None)
+        if record is not None and self.app.watching is not None:
+            self.app.watching.toggle([record])
+            self.table.watched = self.app.watching.keeper.refs
 
     def action_report(self) -> None:
         """The incident page."""

@@ -42,7 +42,7 @@ class WatchesScreen(TableScreen):
     def on_mount(self) -> None:
         """Be told of changes."""
         super().on_mount()
-        self._leave = self._boot.hub.listen(lambda _kinds: self.filtered())
+        self._leave = self._boot.hub.listen(self._changed)
         self.set_interval(CLOCK_S, self.filtered)
         self.filtered()
 
@@ -51,10 +51,12 @@ class WatchesScreen(TableScreen):
         if self._leave is not None:
             self._leave()
 
+    def _changed(self, _kinds: frozenset[str]) -> None:
+        if self.is_mounted:
+            self.filtered()
+
     def filtered(self) -> None:
         """Those that the filter keeps."""
-        if not self.is_mounted:
-            return
         keeps, now = Filter(self.wanted).keeps, self.app.now()
         watches = self._keeper.watches
         kept = [watch for watch in watches if keeps(words(watch))]
