@@ -148,6 +148,10 @@ class QuarterdeckApp(Sessions, App[int]):
         from quarterdeck.watching import Watching
 
         self.watching = Watching(self)
+        if "QUARTERDECK_DRILL" in self.boot.env:
+            from quarterdeck.drilling import DrillWatch
+
+            DrillWatch(self).start()
         self.work(self.watching.open(), "watches")
 
     async def _discover(self) -> None:

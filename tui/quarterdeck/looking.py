@@ -79,6 +79,12 @@ class Looking:
             return
         deck.app.push_screen(LogScreen(deck.app.boot, refs, previous=previous))
 
+    def do_hint(self) -> None:
+        """In a drill: the next hint."""
+        from quarterdeck.drilling import hint
+
+        hint(self._deck.app)
+
     def do_back(self) -> None:
         """Drop marks, then the filter, then the zoom."""
         deck = self._deck

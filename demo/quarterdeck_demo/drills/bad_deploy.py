@@ -29,7 +29,7 @@ class BadDeploy(Drill):
     worth = {
         "changes": "the changes (c) name what was released, and when",
         "metrics": "the charts (5, Enter) show the instant at which it began",
-        "logs": "the log (l) of fraud-api-3 says what it waits for",
+        "log": "the log (l) of fraud-api-3 says what it waits for",
     }
 
     def dress(self, story: Story) -> Story:

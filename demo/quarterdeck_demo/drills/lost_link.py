@@ -29,7 +29,6 @@ class LostLink(Drill):
     )
     worth = {
         "operations": "the operations (9) show that the release has lost its runner",
-        "mend": "e says what is wrong with the source, and since when",
     }
 
     def configure(self, config: dict[str, Any]) -> None:

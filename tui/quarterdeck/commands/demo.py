@@ -2,42 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
 from quarterdeck.boot import Boot
+from quarterdeck.drillreport import RECORD
+from quarterdeck_config.secrets import redact
 from quarterdeck_lifecycle.text import clean
 
 WORLD = (sys.executable, "-m", "quarterdeck_demo")
+DRILLS = ("bad-deploy", "lost-link", "stale-alias", "full-disk", "drifted-model")
 START_S = 60.0
 """Until the world listens, in seconds."""
 
 
 @contextmanager
-def practice_world(seed: int, read_only: bool = False) -> Iterator[tuple[Boot, dict[str, str]]]:
+def practice_world(seed: int, read_only: bool = False, drill: str = "") -> Iterator[tuple[Boot, dict[str, str]]]:
     """A world in a child process, and a boot on it. The world ends when its standard input closes, so with us.
 
-    Its state (ledger, changes, trust) is its own, in its folder; nothing of the operator's is touched.
+    Its state (ledger, changes, trust) is its own, in its folder; nothing of the operator's is touched, and no release
+    of it goes on when it has ended. `drill` names an incident that is played in it.
     Raises click.ClickException when the world does not start.
     """
     folder = Path(tempfile.mkdtemp(prefix="qd-"))
     world = folder / "w"
     said = folder / "world.log"
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "MLFLOW_", "GITHUB_", "GH_"))}
+    for name in ("STATE", "CACHE"):
+        env[f"XDG_{name}_HOME"] = str(folder / name.lower())
+    env["XDG_CONFIG_HOME"] = str(world / "config")
+    env["QUARTERDECK_STATE"] = str(folder / "state" / "quarterdeck")
     with said.open("wb") as errors:
         child = subprocess.Popen(
-            [*WORLD, "--seed", str(seed), "--folder", str(world)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
+            [*WORLD, "--seed", str(seed), "--folder", str(world), *(("--drill", drill) if drill else ())],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env, start_new_session=True,
         )  # fmt: skip
     try:
         line, why = _first_line(child, START_S)
@@ -46,11 +58,8 @@ def practice_world(seed: int, read_only: bool = False) -> Iterator[tuple[Boot, d
             told = clean(said.read_text("utf-8", "replace")[-2000:]).strip()
             raise click.ClickException(f"the practice world did not start: {why}{f': {told}' if told else ''}")
         endpoints: dict[str, str] = json.loads(line)
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("DOCKER_", "MLFLOW_", "GITHUB_", "GH_"))}
-        for name in ("STATE", "CACHE"):
-            env[f"XDG_{name}_HOME"] = str(folder / name.lower())
-        env["XDG_CONFIG_HOME"] = str(world / "config")
-        env["QUARTERDECK_STATE"] = str(folder / "state" / "quarterdeck")
+        if drill:
+            env[RECORD] = str(world / "drill.json")
         boot = Boot(cwd=world, read_only=read_only, discovery=("git", "host"), env=env, title="practice world")
         yield boot, endpoints
     finally:
@@ -61,7 +70,21 @@ def practice_world(seed: int, read_only: bool = False) -> Iterator[tuple[Boot, d
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait(5)
+        _end_releases(folder / "state" / "quarterdeck")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_releases(state: Path) -> None:
+    """End the runners of releases in a world that is gone: there is nothing left that they could put back."""
+    if not (state / "ops").is_dir():
+        return
+    from quarterdeck.releasing.locks import held
+
+    for folder in (state / "ops").iterdir():
+        for lock in ("supervisor", "worker"):
+            with suppress(OSError, ValueError):
+                if held(folder, lock):
+                    os.kill(int((folder / lock).read_text()), signal.SIGKILL)
 
 
 def _first_line(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, str]:
@@ -82,24 +105,48 @@ def _first_line(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes,
 @click.command()
 @click.option("--seed", default=1, show_default=True, help="another seed is another world")
 @click.option("--once", is_flag=True, help="print it like status, and end")
-@click.option("--json", "as_json", is_flag=True, help="with --once: one JSON object")
+@click.option("--json", "as_json", is_flag=True, help="with --once, or for a drill's report: one JSON object")
 @click.option("--timeout", default=20.0, show_default=True, help="with --once: seconds to wait")
+@click.option("--drill", type=click.Choice(DRILLS), default=None, help="an incident to end; a report tells how it went")
 @click.pass_context
-def demo(ctx: click.Context, seed: int, once: bool, as_json: bool, timeout: float) -> None:
-    """The deck on the practice world: no network, no server, nothing of yours is touched."""
+def demo(ctx: click.Context, seed: int, once: bool, as_json: bool, timeout: float, drill: str | None) -> None:
+    """The deck on the practice world: no network, no server, nothing of yours is touched.
+
+    With --drill something goes wrong there; the exit code is 0 when it was solved, 1 when it was given up.
+    """
     from quarterdeck.commands.status import print_status
     from quarterdeck.terminal import refusal
 
+    if once and drill:
+        raise click.UsageError("a drill is played on the deck: leave --once away")
     if not once:
         why = refusal(os.environ, sys.stdin.isatty(), sys.stdout.isatty())
         if why:
             click.echo(f"quarterdeck: {why.replace('quarterdeck status', 'quarterdeck demo --once')}", err=True)
             ctx.exit(2)
-    with practice_world(seed, ctx.obj["read_only"]) as (boot, _):
+    with practice_world(seed, ctx.obj["read_only"], drill or "") as (boot, _):
         if once:
             code = print_status(boot, as_json=as_json, timeout=timeout)
         else:
             from quarterdeck.commands.deck import open_deck
 
             code = open_deck(boot=boot, mouse=ctx.obj["mouse"], debug=ctx.obj["debug"])
+            if drill and code == 0:
+                code = _report(boot, seed, as_json)
     ctx.exit(code)
+
+
+def _report(played: Boot, seed: int, as_json: bool) -> int:
+    """Print how the drill went; answers the exit code."""
+    from quarterdeck.drillreport import gather, lines
+
+    async def run() -> dict[str, Any]:
+        boot = Boot(cwd=played.cwd, read_only=True, discovery=False, env=played.env)
+        try:
+            return await gather(boot, Path(boot.env[RECORD]), seed)
+        finally:
+            await boot.close()
+
+    found = asyncio.run(run())
+    click.echo(redact(json.dumps(found) if as_json else clean("\n".join(lines(found)))))
+    return 0 if found["result"] == "solved" else 1
