@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from quarterdeck_adapters.blocking import call
+from quarterdeck_lifecycle.calls import CALLS
 from quarterdeck_lifecycle.errors import (
     AuthFailed,
     Conflict,
@@ -263,7 +264,9 @@ class HttpClient:
                 request = client.build_request(
                     method, url, params=params, json=json, data=form, content=content, headers=sent, timeout=timeout
                 )
-                response = await client.send(request, stream=True)
+                with CALLS.call(self.source, method, str(request.url)) as made:
+                    response = await client.send(request, stream=True)
+                    made.status = response.status_code
                 try:
                     if response.status_code in (301, 302, 303, 307, 308) and method in ("GET", "HEAD"):
                         url, params = urljoin(str(response.url), response.headers.get("location", "")), None

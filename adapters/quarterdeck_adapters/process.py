@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
 
+from quarterdeck_lifecycle.calls import CALLS
 from quarterdeck_lifecycle.errors import Timeout, ToolMissing, Unavailable
 
 
@@ -52,6 +54,16 @@ async def run(
 
     The child gets a session of its own, so that no prompt of it or of its children reaches the operator's terminal.
     """
+    with CALLS.call(source, os.path.basename(argv[0]), shlex.join(argv[1:])) as call:
+        ended = await _run(argv, source, deadline, env, cwd, stdin, limit, hint)
+        call.status = ended.code
+    return ended
+
+
+async def _run(
+    argv: Sequence[str], source: str, deadline: float, env: Mapping[str, str] | None, cwd: str | None,
+    stdin: bytes | None, limit: int, hint: str,
+) -> Finished:  # fmt: skip
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,

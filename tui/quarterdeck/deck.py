@@ -17,6 +17,7 @@ from quarterdeck.deploying import Deploying
 from quarterdeck.doing import Doing
 from quarterdeck.looking import Looking
 from quarterdeck.needsline import NeedsBar, NeedsLine, TopBar
+from quarterdeck.outward import Outward
 from quarterdeck.panes.lines import change_cells, hint_cells, key_cells, operation_cells
 from quarterdeck.panes.live import LiveStats
 from quarterdeck.panes.metricspane import MetricsPane
@@ -55,7 +56,7 @@ class KeyBar(Bar):
     """The keys that apply here."""
 
 
-class DeckScreen(Looking, Doing, Deploying, NeedsLine, WatchVerbs, Screen[None]):
+class DeckScreen(Looking, Doing, Deploying, Outward, NeedsLine, WatchVerbs, Screen[None]):
     """Five live panes. All data comes from the hub; all verbs go through the operator."""
 
     app: QuarterdeckApp
@@ -273,6 +274,9 @@ class DeckScreen(Looking, Doing, Deploying, NeedsLine, WatchVerbs, Screen[None])
         """Look, or act."""
         if verb.kind is VerbKind.MUTATION:
             self.act(verb)
+            return
+        if self.own_command(verb) is not None:
+            self.run_own(verb)
             return
         handler = getattr(self, f"do_{verb.id.replace('.', '_')}", None)
         if handler is not None:

@@ -34,6 +34,8 @@ class Doing:
         """The first reason why a verb cannot act on the rows it would act on; empty when it may be tried."""
         deck = self._acting
         operator, hub = deck.app.boot.operator, deck.app.boot.hub
+        if (own := deck.own_command(verb)) is not None:
+            return deck.own_why_not(own, deck.record if own.scopes else None)
         if verb.id in FLOWS:
             return deck.release_why_not(deck.record)
         for ref in self.targets(verb)[:MOST_IN_BULK]:
@@ -57,12 +59,12 @@ class Doing:
         choices = [Choice(verb.id, verb.title, self.why_not(verb)) for verb in verbs]
         allowed = [choice for choice in choices if not choice.why_not]
         if len(allowed) <= 1:
-            self.act(next(verb for verb in verbs if verb.id == (allowed or choices)[0].id))
+            deck.run_verb(next(verb for verb in verbs if verb.id == (allowed or choices)[0].id))
             return
 
         def chosen(id: str | None) -> None:
             if id is not None:
-                self.act(next(verb for verb in verbs if verb.id == id))
+                deck.run_verb(next(verb for verb in verbs if verb.id == id))
 
         deck.app.push_screen(MenuDialog(self._called(deck.refs), choices), chosen)
 

@@ -7,19 +7,25 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from os import PathLike
 from typing import Any
 
 from textual.app import App, SuspendNotSupported
 
 SOFT_RESET = "\x1b[!p\x1b(B\x1b[0m"
 """DECSTR, the ASCII character set, no colours: what a program may have left is undone."""
+PAUSE = ("/bin/sh", "-c", 'printf "\\n[ended with %s; Enter goes back]" "$1"; read -r _', "sh")
+"""A program of its own, so that the wait ends with the deck."""
 
 
-async def hand_over(app: App[Any], argv: Sequence[str], env: Mapping[str, str]) -> int:
+async def hand_over(
+    app: App[Any], argv: Sequence[str], env: Mapping[str, str], *, cwd: str | PathLike[str] | None = None,
+    pause: bool = False,
+) -> int:  # fmt: skip
     """Run a program in the operator's terminal while the deck goes on listening; answers its exit code.
 
-    Ctrl-C is the program's. If the deck ends first, the program is told to. Raises OSError when the program cannot
-    be started or the terminal cannot be handed over.
+    `pause` keeps what it printed in sight until Enter. Ctrl-C is the program's. If the deck ends first, the program
+    is told to. Raises OSError when the program cannot be started or the terminal cannot be handed over.
     """
     failed: BaseException | None = None
     code = 0
@@ -27,7 +33,9 @@ async def hand_over(app: App[Any], argv: Sequence[str], env: Mapping[str, str]) 
         # Textual takes the terminal back only where nothing is raised inside.
         with app.suspend(), app.batch_update(), _interrupts_are_the_childs():
             try:
-                code = await _run(argv, env)
+                code = await _run(argv, env, cwd)
+                if pause:
+                    await _run([*PAUSE, str(code)], env, None)
             except BaseException as error:
                 failed = error
             _reset()
@@ -38,8 +46,8 @@ async def hand_over(app: App[Any], argv: Sequence[str], env: Mapping[str, str]) 
     return code
 
 
-async def _run(argv: Sequence[str], env: Mapping[str, str]) -> int:
-    process = await asyncio.create_subprocess_exec(*argv, env=env)
+async def _run(argv: Sequence[str], env: Mapping[str, str], cwd: str | PathLike[str] | None) -> int:
+    process = await asyncio.create_subprocess_exec(*argv, env=env, cwd=cwd)
     try:
         return await process.wait()
     except asyncio.CancelledError:

@@ -26,6 +26,7 @@ from docker.transport.basehttpadapter import BaseHTTPAdapter
 from quarterdeck_adapters.docker.chunked import payload
 from quarterdeck_adapters.docker.endpoint import Endpoint, ssh_argv
 from quarterdeck_adapters.docker.sockets import Sockets
+from quarterdeck_lifecycle.calls import CALLS
 from quarterdeck_lifecycle.errors import AuthFailed, ToolMissing, Unavailable
 from quarterdeck_lifecycle.permit import require
 
@@ -143,7 +144,10 @@ class Client(_Base):  # type: ignore[misc]
         if request.method not in ("GET", "HEAD"):
             path = _VERSION.sub("", request.path_url.partition("?")[0])
             require(self.source, f"{request.method} {path}")
-        return super().send(request, **options)
+        with CALLS.call(self.source, request.method, request.path_url) as call:
+            response = super().send(request, **options)
+            call.status = response.status_code
+        return response
 
     def pieces(self, path: str, *args: str, params: dict[str, Any]) -> Iterator[bytes]:
         """The body of a GET in pieces as they arrive; an empty one first, as soon as the engine has answered.

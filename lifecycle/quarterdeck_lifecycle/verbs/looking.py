@@ -50,6 +50,8 @@ VIEWS = (
          help="asks for a reason and opens the row's source for ten minutes; once more shuts it"),
     Verb(id="config.reload", title="reload the config", kind=VerbKind.LOCAL),
     Verb(id="theme", title="choose a theme", kind=VerbKind.LOCAL),
+    _view("log", "", "calls", "every call that was made: of whom, how long, how it ended"),
+    _view("kube", "", "kube contexts", "of the kubeconfig found here; opens k9s or kubectl for one"),
     Verb(id="watch", key="w", title="watch", kind=VerbKind.LOCAL,
          help="be told when it ends, fires, clears, moves or is healthy; once more ends the watch"),
     _view("watches", "", "watches", "what is watched, and what was heard"),

@@ -27,6 +27,12 @@ class Registry:
         """Lay other keys over the defaults."""
         self._keys = {id: keys.get(id, verb.key) for id, verb in self._verbs.items()}
 
+    def exchange(self, prefix: str, verbs: Iterable[Verb]) -> None:
+        """Have these verbs, with their own keys, in the place of those whose ids begin with `prefix`."""
+        self._verbs = {id: verb for id, verb in self._verbs.items() if not id.startswith(prefix)}
+        self._verbs |= {verb.id: verb for verb in verbs}
+        self._keys = {id: self._keys.get(id, verb.key) for id, verb in self._verbs.items()}
+
     def __iter__(self) -> Iterator[Verb]:
         return iter(self._verbs.values())
 

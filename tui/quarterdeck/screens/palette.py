@@ -98,7 +98,7 @@ class Palette(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The field and what matches."""
         with Vertical():
-            yield PromptInput(placeholder="a verb, :query EXPRESSION, :theme NAME", id="command")
+            yield PromptInput(placeholder="a verb, :query EXPRESSION, :theme NAME, !program", id="command")
             yield OptionList(id="matches")
 
     def on_mount(self) -> None:
@@ -162,6 +162,11 @@ class Palette(ModalScreen[None]):
         event.stop()
         text = event.value.strip().lstrip(":").strip()
         matches = self.query_one(OptionList)
+        if text.startswith("!"):
+            self._deck.app.remember(text)
+            self.dismiss()
+            self._deck.escape(text)
+            return
         try:
             words = shlex.split(text)
         except ValueError as error:
