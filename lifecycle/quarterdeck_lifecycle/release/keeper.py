@@ -7,6 +7,7 @@ its release changed is put back from the Change that it carries, and only then t
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -224,7 +225,8 @@ class Keeper:
             self._beating = None
 
     async def release(self) -> str:
-        """Give every lease back. One whose system does not answer is left to run out, and named."""
+        """Give every lease back. One whose system does not answer is asked again, a few times and for twice the time of
+        a lease; then it is left to run out, and named."""
         await self.stop()
         places = sorted(self._held.keys() | self._asked)
         left = [f"{place}: {why}" for place in places if (why := await self._release(place))]
@@ -233,25 +235,26 @@ class Keeper:
         return "given back"
 
     async def _release(self, place: str) -> str:
-        target, why = self._targets[place], ""
-        for attempt in range(RELEASE_TRIES):
-            if attempt:
-                await self._clock.sleep(min(self._plan.pace.beat_s, 2.0))
+        target, pace = self._targets[place], self._plan.pace
+        until = self._clock.monotonic() + 2 * pace.lease_s
+        for attempt in itertools.count(1):
             try:
                 with permit(target.place.source):
                     held = self._held.get(place) or await target.lease.read()
                     if held is not None and held.op == self._plan.op:
                         await target.lease.release(held)
             except (Unavailable, RateLimited) as error:
-                why = error.short
+                if attempt >= RELEASE_TRIES and self._clock.monotonic() >= until:
+                    return error.short
+                await self._clock.sleep(min(pace.beat_s, 2.0))
             except QuarterdeckError as error:
                 return error.short
             else:
                 self._held.pop(place, None)
                 self._asked.discard(place)
                 target.fence = None
-                return ""
-        return why
+                break
+        return ""
 
 
 def _duty(held: Holder) -> Change | None:
