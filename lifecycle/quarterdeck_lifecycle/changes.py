@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.feed import Snapshot
+from quarterdeck_lifecycle.goodhour import DEFAULT, on_default
 from quarterdeck_lifecycle.kinds import PullRequest, Repository, Run, TrainingRun
 from quarterdeck_lifecycle.records import Record, Ref, State
 
@@ -82,7 +83,9 @@ def _summary(row: Record) -> str:
 def _change(snap: Snapshot, row: Record, what: str, before: str, after: str, at: float, by: By) -> ChangeRow:
     who, op, actor = by(row.ref, at)
     known, how = ("", "") if who == "us" else known_of(row, what)
-    branch = f"branch {row.branch}" if isinstance(row, Run) and row.branch else ""
+    branch = ""
+    if isinstance(row, Run) and row.branch:
+        branch = f"{DEFAULT if on_default(row) else 'branch '}{row.branch}"
     seen = f"{row.ref}\0{what}\0{before}\0{after}\0{int(row.updated_at or at)}"
     return ChangeRow(
         id=hashlib.sha256(seen.encode("utf-8", "surrogateescape")).hexdigest()[:32],

@@ -16,10 +16,11 @@ from quarterdeck_lifecycle.records import Record, Status
 
 HOUR_S = 3600.0
 DEFAULT_BRANCHES = ("main", "master", "trunk")
-"""The names by which a branch is taken for a repository's default one."""
+"""The names by which a branch is taken for the default one where the forge does not say which it is."""
 FAILED = ("failure", "timed out", "startup failure", "error", "failed")
 ILL = ("unhealthy", "restarting", "dead")
-BRANCH = "branch "
+DEFAULT = "default branch "
+"""How the note of a change begins of a run that went on there."""
 
 CONDITION = (
     "(kind = 'alert' AND (before = 'firing' OR after = 'firing'))"
@@ -53,7 +54,7 @@ def spells(changes: Iterable[ChangeRow]) -> list[Spell]:
     for row in changes:
         at = row.at.timestamp()
         if row.kind == "run":
-            if row.what == "state" and row.after in FAILED and _on_default(row.note):
+            if row.what == "state" and row.after in FAILED and row.note.startswith(DEFAULT):
                 found.append(Spell(row.ref, at, at))
             continue
         was = row.what != "new" and ill(row.kind, row.before)
@@ -84,7 +85,7 @@ def standing(records: Iterable[Record]) -> list[Spell]:
         elif isinstance(row, Container):
             if row.state.startswith(ILL):
                 found.append(Spell(str(row.ref), _began(row.updated_at), None))
-        elif isinstance(row, Run) and row.status is Status.BAD and row.branch in DEFAULT_BRANCHES:
+        elif isinstance(row, Run) and row.status is Status.BAD and on_default(row):
             at = row.finished_at or row.updated_at
             if at is not None:
                 found.append(Spell(str(row.ref), at, at))
@@ -125,6 +126,7 @@ def _began(at: float | None) -> float:
     return float("-inf") if at is None else at
 
 
-def _on_default(note: str) -> bool:
-    branch = next((part.removeprefix(BRANCH) for part in note.split("; ") if part.startswith(BRANCH)), "")
-    return branch in DEFAULT_BRANCHES
+
+def on_default(run: Run) -> bool:
+    """Whether a run went on a default branch."""
+    return run.branch == run.default_branch if run.default_branch else run.branch in DEFAULT_BRANCHES

@@ -40,9 +40,9 @@ def test_spells_begin_and_end_with_what_changed() -> None:
         changed(200, "container", "running", "unhealthy 3/5"),
         changed(190, "container", "unhealthy 3/5", "restarting, exited 1"),
         changed(180, "container", "restarting, exited 1", "running"),
-        changed(120, "run", "running", "failure", note="branch main; started the run"),
+        changed(120, "run", "running", "failure", note="default branch main; started the run"),
         changed(110, "run", "running", "failure", note="branch mine"),
-        changed(100, "run", "running", "success", note="branch main"),
+        changed(100, "run", "running", "success", note="default branch main"),
         changed(50, "alert", "pending", "firing"),
     ]
     found = [(s.ref, (NOW - s.begin) / 60, None if s.end is None else (NOW - s.end) / 60) for s in spells(told)]

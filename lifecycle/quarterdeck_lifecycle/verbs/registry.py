@@ -8,6 +8,7 @@ from quarterdeck_lifecycle.verbs.acting import ACTIONS
 from quarterdeck_lifecycle.verbs.looking import LOG_SCREEN, METRICS_SCREEN, NEEDS_SCREEN, VIEWS
 from quarterdeck_lifecycle.verbs.model import Verb, VerbKind
 from quarterdeck_lifecycle.verbs.releasing import RELEASES
+from quarterdeck_lifecycle.verbs.timing import CHANGES_SCREEN, TIMING
 
 RESERVED = {
     "t": "trace", "at": "environments", "backslash": "views",
@@ -74,4 +75,4 @@ class Registry:
 
 def built_in() -> tuple[Verb, ...]:
     """Every verb the program brings."""
-    return (*VIEWS, *LOG_SCREEN, *METRICS_SCREEN, *NEEDS_SCREEN, *ACTIONS, *RELEASES)
+    return (*VIEWS, *LOG_SCREEN, *METRICS_SCREEN, *NEEDS_SCREEN, *TIMING, *CHANGES_SCREEN, *ACTIONS, *RELEASES)
