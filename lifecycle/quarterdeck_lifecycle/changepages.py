@@ -15,6 +15,8 @@ HELD = 1200
 class ChangePages:
     """`rows` are neighbours in the list of seven days, newest first. `newest` and `oldest` say that an end is reached.
 
+    What was read for another `asked`, or to be joined to other rows, than there are when it comes, is left.
+
     Every method that reads raises StateError and then leaves all as it was.
     """
 
@@ -33,8 +35,11 @@ class ChangePages:
 
     async def first(self) -> None:
         """The newest ones."""
-        told = [row for row in self.rows if self.newest]
-        read = await self._log.recent(self.since, PAGE, self.asked)
+        asked, newest = self.asked, self.newest
+        read = await self._log.recent(self.since, PAGE, asked)
+        if asked is not self.asked:
+            return
+        told = self.rows if newest and self.newest else []
         # What was told while it was read may not be written yet.
         known, last = {row.id for row in read}, read[0].at if read else self.since
         ahead = [row for row in told if row.id not in known and row.at >= last and self.asked.keeps(row)]
@@ -42,14 +47,19 @@ class ChangePages:
 
     async def last(self) -> None:
         """The oldest ones."""
-        read = await self._log.oldest(PAGE, self.since, self.asked)
+        asked = self.asked
+        read = await self._log.oldest(PAGE, self.since, asked)
+        if asked is not self.asked:
+            return
         self.rows, self.newest, self.oldest = read, len(read) < PAGE, True
 
     async def around(self, at: float) -> ChangeRow | None:
         """Those on both sides of an instant in epoch seconds; answers the last one that was not after it."""
-        moment = _nowhere(at)
-        below = await self._log.recent(self.since, PAGE, self.asked, before=moment)
-        above = await self._log.recent(self.since, PAGE, self.asked, after=moment)
+        moment, asked = _nowhere(at), self.asked
+        below = await self._log.recent(self.since, PAGE, asked, before=moment)
+        above = await self._log.recent(self.since, PAGE, asked, after=moment)
+        if asked is not self.asked:
+            return None
         self.rows = [*above, *below]
         self.newest, self.oldest = len(above) < PAGE, len(below) < PAGE
         return below[0] if below else above[-1] if above else None
@@ -58,7 +68,10 @@ class ChangePages:
         """More at the lower end; False when there are none."""
         if self.oldest or not self.rows:
             return False
-        more = await self._log.recent(self.since, PAGE, self.asked, before=self.rows[-1])
+        asked, rows = self.asked, self.rows
+        more = await self._log.recent(self.since, PAGE, asked, before=rows[-1])
+        if asked is not self.asked or rows is not self.rows:
+            return False
         self.oldest = len(more) < PAGE
         self.rows = [*self.rows, *more]
         if len(self.rows) > HELD:
@@ -69,7 +82,10 @@ class ChangePages:
         """More at the upper end; False when there are none."""
         if self.newest or not self.rows:
             return False
-        more = await self._log.recent(self.since, PAGE, self.asked, after=self.rows[0])
+        asked, rows = self.asked, self.rows
+        more = await self._log.recent(self.since, PAGE, asked, after=rows[0])
+        if asked is not self.asked or rows is not self.rows:
+            return False
         self.newest = len(more) < PAGE
         self.rows = [*more, *self.rows]
         if len(self.rows) > HELD:

@@ -6,9 +6,10 @@ import pytest
 
 from logcase import NOW, api, log_of, shown, title, view
 from quarterdeck.screens.logs import LogScreen
-from quarterdeck.screens.logstream import LEVELS, json_columns, parse_time
+from quarterdeck.screens.logstream import LEVELS, json_columns
 from quarterdeck.widgets.logview import compile_pattern
 from quarterdeck_lifecycle.errors import Unavailable
+from quarterdeck_lifecycle.instant import parse_time
 from quarterdeck_lifecycle.ports import LogBatch
 from quarterdeck_lifecycle.text import LogLine
 from scripted import Logs, container, timed

@@ -21,6 +21,7 @@ from textual.widgets import Static
 from quarterdeck.boot import Boot
 from quarterdeck.crash import report
 from quarterdeck.deck import DeckScreen
+from quarterdeck.lately import Lately
 from quarterdeck.needing import Needing
 from quarterdeck.panes.lines import place_words
 from quarterdeck.sessions import Sessions
@@ -31,12 +32,14 @@ from quarterdeck_config.secrets import redact
 from quarterdeck_config.themes import THEMES, resolve_theme
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.instant import TimeCursor
 from quarterdeck_lifecycle.ledger import Entry, op_id
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.state import StateError
 from quarterdeck_lifecycle.text import clean
 
 if TYPE_CHECKING:
+    from quarterdeck.keeping import Keeping
     from quarterdeck.watching import Watching
 
 IDLE_S = 600.0
@@ -60,7 +63,8 @@ class QuarterdeckApp(Sessions, App[int]):
         self.deck = DeckScreen()
         self.ascii_glyphs = not speaks_utf8(boot.env)
         self.slow_link = slow_link(boot.loaded.config.slow_link, boot.env)
-        self.recent: deque[ChangeRow] = deque(maxlen=200)
+        self.lately = Lately(boot)
+        self.moment = TimeCursor()
         self.history: list[str] = []
         self.mouse = mouse
         self.debug_mode = debug
@@ -71,14 +75,19 @@ class QuarterdeckApp(Sessions, App[int]):
         self._last_key = time.monotonic()
         self.keys_pressed = 0
         self.watching: Watching | None = None
+        self.keeping: Keeping | None = None
         self._keys = KeyGate(self, self.busy, super().on_event)
-        boot.hub.changes.append(self._changed)
         for name in (*(data.name for data in THEMES.values()), *boot.loaded.config.themes):
             self._add_theme(name)
         # Before anything is styled: a theme chosen later has every style made twice.
         self.set_reactive(App.theme, self._theme_wanted())
         self.stylesheet.set_variables(self.get_css_variables())
         self._refresh_truecolor_filter(self.ansi_theme)
+
+    @property
+    def recent(self) -> deque[ChangeRow]:
+        """The newest changes, newest first."""
+        return self.lately.recent
 
     @property
     def colours(self) -> dict[str, str]:
@@ -145,9 +154,16 @@ class QuarterdeckApp(Sessions, App[int]):
             self.boot.take_configured()
             self.deck.listen()
         self.work(self._discover(), "discovery")
+        self.work(self._recall(), "changes")
+
+    async def _recall(self) -> None:
+        await self.lately.read()
+        self.deck.refresh_bars()
+        from quarterdeck.keeping import Keeping
         from quarterdeck.watching import Watching
 
         self.watching = Watching(self)
+        self.keeping = Keeping(self)
         if "QUARTERDECK_DRILL" in self.boot.env:
             from quarterdeck.drilling import DrillWatch
 
@@ -195,7 +211,10 @@ class QuarterdeckApp(Sessions, App[int]):
 
     def say(self, text: str, severity: SeverityLevel = "information") -> None:
         """A toast: literal, redacted, without taking the focus."""
-        self.notify(clean(redact(text), 600), severity=severity, markup=False, timeout=8 if severity == "error" else 4)
+        text = clean(redact(text), 600)
+        if self.keeping is not None:
+            self.keeping.said(text, severity)
+        self.notify(text, severity=severity, markup=False, timeout=8 if severity == "error" else 4)
 
     def copy(self, text: str) -> None:
         """To the clipboard, by the way that works here; says which."""
@@ -343,9 +362,6 @@ class QuarterdeckApp(Sessions, App[int]):
             self._pace = pace
             self.boot.hub.pace(pace)
 
-    def _changed(self, rows: Sequence[ChangeRow]) -> None:
-        self.recent.extendleft(rows)
-
     # the end
 
     async def on_unmount(self) -> None:
@@ -357,6 +373,8 @@ class QuarterdeckApp(Sessions, App[int]):
             await asyncio.wait(tasks, timeout=2)
         if self.watching is not None:
             await self.watching.close()
+        if self.keeping is not None:
+            self.keeping.close()
         await self.boot.close()
 
     def _fatal_error(self) -> None:

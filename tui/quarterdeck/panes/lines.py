@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck.keys import choose, pretty
-from quarterdeck.views.fmt import clock, glyph, one_line, short
+from quarterdeck.views.changes import change_words
+from quarterdeck.views.fmt import clock, glyph, one_line
 from quarterdeck.widgets.cells import UNICODE, Cell
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.policy import Place
@@ -37,23 +38,6 @@ def change_cells(recent: Sequence[ChangeRow], now: float) -> Cells:
         cells.append(Cell(f"{row.environment + ' ' if row.environment else ''}{row.name} {change_words(row)}  "))
         cells.append(Cell(f"{'by us' if row.by == 'us' else 'outside'}   ", "ok" if row.by == "us" else "warn"))
     return cells, [Cell(" c", "dim")]
-
-
-def change_words(row: ChangeRow) -> str:
-    """What changed, in a few words: `image v41→v42`, `new`, `gone`."""
-    if row.what in ("new", "gone"):
-        detail = _short(row.after or row.before)
-        return f"{row.kind} {row.what}{' ' + detail if detail else ''}"
-    return f"{row.what} {_short(row.before) or '-'}→{_short(row.after) or '-'}"
-
-
-def _short(value: str) -> str:
-    value = one_line(value)
-    if value.startswith("sha256:"):
-        return short(value, 8)
-    if len(value) == 40 and all(c in "0123456789abcdef" for c in value):
-        return value[:7]
-    return value if len(value) <= 32 else value[:31] + "…"
 
 
 def hint_cells(pane: Pane, boot: Boot) -> list[Cell]:

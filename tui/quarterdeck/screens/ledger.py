@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 
-from quarterdeck.panes.lines import change_words
 from quarterdeck.panes.rows import Filter as Words
 from quarterdeck.screens.table import TableScreen
 from quarterdeck.screens.text import TextScreen
+from quarterdeck.views.changes import change_words
 from quarterdeck.views.fmt import one_line
 from quarterdeck.widgets.cells import Cell, Column, Row
 from quarterdeck.widgets.table import RecordTable

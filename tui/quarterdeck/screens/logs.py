@@ -20,12 +20,12 @@ from quarterdeck.screens.logstream import (
     merged,
     older,
     parse_range,
-    parse_time,
 )
 from quarterdeck.views.fmt import stamp
 from quarterdeck.widgets.cells import Cell
 from quarterdeck.widgets.logview import LogView
 from quarterdeck.widgets.prompt import PromptBar
+from quarterdeck_lifecycle.instant import parse_time
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions, TailsLogs
 from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.text import LogLine, clean_line
