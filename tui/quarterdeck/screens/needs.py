@@ -83,6 +83,9 @@ class NeedsScreen(TableScreen, VerbScreen):
         rows += [need_row(need, now, colours, mute) for need, mute in found.muted if keeps(need_text(need))]
         rows += [idle_row(mute, now) for mute in found.idle if keeps(f"{mute.text} {mute.word} {mute.environment}")]
         self.table.set_rows(rows)
+        hidden = str(self.table.cursor_key)
+        if rows and self.table.cursor_is_ghost and (hidden in self._needs or hidden in self._mutes):
+            self.table.move_to_key(rows[0].key)  # only the filter took the row away: no ghost of it
         muted = len(found.muted) + len(found.idle)
         count = f"{shown} of {len(found.told)}" if self.wanted else str(len(found.told))
         self.entitle(f"what needs me: {count}{f' · {muted} muted' if muted else ''}")
@@ -136,14 +139,26 @@ class NeedsScreen(TableScreen, VerbScreen):
         self.app.work(self._keep(needs, words), "mute")
 
     async def _keep(self, needs: list[Need], words: str) -> None:
+        following = self._after(needs)
         for need in needs:
             await self.app.needing.mute(need, dict(TIMES)[words])
         self._settled()
+        if self.is_mounted and following:
+            self.table.move_to_key(following)
+
+    def _after(self, needs: list[Need]) -> str:
+        """Where the cursor goes on when these have left: the next one that is not muted."""
+        leaving = {need.key for need in needs}
+        keys = [str(row.key) for row in self.table.rows]
+        start = keys.index(str(self.table.cursor_key))
+        stay = [key for key in (*keys[start:], *keys[:start]) if key not in leaving and key not in self._mutes]
+        return stay[0] if stay else ""
 
     async def _unmute(self, mutes: list[Mute]) -> None:
         for mute in mutes:
             await self.app.needing.unmute(mute)
         self._settled()
+        self.app.say(f"{', '.join(mute.text for mute in mutes[:3])}: told of again")
 
     def _settled(self) -> None:
         if self.is_mounted:
