@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from parts.deckworld import COMMAND, PracticeWorld, environment
 from parts.process import DEADLINE
 from quarterdeck.boot import Boot
 from quarterdeck.commands.ending import ended
@@ -143,23 +141,3 @@ async def test_words_that_several_rows_answer_to_end_with_the_candidates(capsys:
     twice = [container("api"), Container(ref=Ref("local", "container", "2"), name="api")]
     assert await waits(Scripted(rows=twice), "api") == 2
     assert "local/container/2" in capsys.readouterr().err
-
-
-def test_on_the_practice_world_it_ends_when_the_container_does() -> None:
-    with PracticeWorld() as world:
-        words = [*COMMAND, "wait", "dev-redis", "--for", "exited", "--json"]
-        env = environment(world.home, world.env)
-        with subprocess.Popen(words, env=env, cwd=world.home, stdout=subprocess.PIPE, text=True) as waiting:
-            try:
-                assert waiting.stdout is not None
-                first = json.loads(waiting.stdout.readline())
-                assert first["message"] == "waits until it is exited"
-                assert first["state"] == "running"
-                done = world.run("do", "container.stop", "dev-redis", "--yes")
-                assert done.code == 0, done
-                rest = waiting.stdout.read().splitlines()
-                assert json.loads(rest[-1])["result"] == "DONE"
-                assert waiting.wait(DEADLINE) == 0
-            finally:
-                if waiting.poll() is None:
-                    waiting.kill()
