@@ -22,12 +22,12 @@ from typing import Any, TypeVar
 
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.schema import MIGRATIONS
+from quarterdeck_lifecycle.statefolder import state_path
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
 FILE = "state.db"
-SHARED = Path("/var/lib/quarterdeck")
 BUSY_SECONDS = 5.0
 
 _REASONS = {
@@ -51,12 +51,7 @@ class StateError(QuarterdeckError):
 
 def state_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """Where state is kept: $QUARTERDECK_STATE, else the host's shared folder if it can be written, else the user's."""
-    if chosen := environ.get("QUARTERDECK_STATE"):
-        return Path(chosen).expanduser()
-    if SHARED.is_dir() and os.access(SHARED, os.W_OK | os.X_OK):
-        return SHARED
-    base = environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "quarterdeck"
+    return Path(state_path(environ))
 
 
 def utc_text(moment: datetime) -> str:

@@ -15,6 +15,7 @@ from bench.tap import KEPT
 BENCHES = (
     Bench("first-paint", startup.first_paint),
     Bench("imports", startup.imports),
+    Bench("status-line", startup.status_line),
     Bench("idle", quiet.idle),
     Bench("changes", quiet.changes),
     Bench("rows", rows.rows),

@@ -15,8 +15,12 @@ from pathlib import Path
 from bench.report import Line, Settings
 from bench.tap import BIN, COMPILED, Tap, bare, scratch
 from parts.process import clean_env, free_port
+from quarterdeck.statusline import Teller
+from quarterdeck_lifecycle.statefolder import own_path
 
 LIMIT = 1.5
+LINE_MS = 50.0
+"""What `status --line` may take more than an interpreter that does nothing."""
 CONFIG = """\
 sources:
   - {{name: engine, system: docker, url: "{docker}"}}
@@ -98,7 +102,7 @@ def imports(settings: Settings) -> Sequence[Line]:
         commands = {
             "pass": [sys.executable, "-c", "pass"],
             "help": [str(BIN / "quarterdeck"), "status", "--help"],
-            "status": [str(BIN / "quarterdeck"), "status", "--line"],
+            "status": [str(BIN / "quarterdeck"), "status"],
         }
         took: dict[str, list[float]] = {name: [] for name in commands}
         for _ in range(settings.repeats(8)):
@@ -110,6 +114,31 @@ def imports(settings: Settings) -> Sequence[Line]:
     return [
         Line("status: Textual imported", int(drawn), "", "0", not drawn),
         Line("status --help", median["help"], "ms", "", None, median["pass"], "python -c pass"),
-        Line("status --line, nothing here", median["status"], "ms", "", None, median["pass"], "python -c pass",
+        Line("status, nothing here", median["status"], "ms", "", None, median["pass"], "python -c pass",
              f"discovery included, {os.cpu_count()} cores"),
+    ]  # fmt: skip
+
+
+def status_line(settings: Settings) -> Sequence[Line]:
+    """`quarterdeck status --line` beside a deck that tells, more than an empty interpreter takes to start."""
+    with scratch() as name:
+        home = Path(name)
+        env = clean_env(home, COMPILED) | {"QUARTERDECK_STATE": str(home / "state")}
+        teller = Teller(own_path("line", env), name)
+        teller.tell("fraud ✗2 ‖1 FraudP95High prod 4m", 0, "{}")
+        commands = {
+            "pass": [sys.executable, "-c", "pass"], "line": [str(BIN / "quarterdeck"), "status", "--line"],
+        }  # fmt: skip
+        took: dict[str, list[float]] = {words: [] for words in commands}
+        for _ in range(settings.repeats(20)):
+            for words, command in commands.items():
+                began = time.monotonic()
+                subprocess.run(command, env=env, cwd=home, stdout=subprocess.DEVNULL, check=True, timeout=60)
+                took[words].append(1000 * (time.monotonic() - began))
+        teller.close()
+    bare, line = (statistics.median(took[words]) for words in ("pass", "line"))
+    more = line - bare
+    return [
+        Line("status --line, more than the interpreter", more, "ms", f"<= {LINE_MS:.0f} ms", more <= LINE_MS, bare,
+             "python -c pass", f"median of {len(took['line'])} runs; a deck's line is there"),
     ]  # fmt: skip

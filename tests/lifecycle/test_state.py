@@ -40,7 +40,7 @@ def test_a_team_s_shared_folder_makes_a_file_for_its_group(tmp_path: Path) -> No
 
 def test_where_state_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = tmp_path / "shared"
-    monkeypatch.setattr("quarterdeck_lifecycle.state.SHARED", shared)
+    monkeypatch.setattr("quarterdeck_lifecycle.statefolder.SHARED", shared)
     assert state_folder({"QUARTERDECK_STATE": "/x", "XDG_STATE_HOME": "/y"}) == Path("/x")
     assert state_folder({"XDG_STATE_HOME": "/y"}) == Path("/y/quarterdeck")
     assert state_folder({"XDG_STATE_HOME": "not/absolute"}) == Path.home() / ".local/state/quarterdeck"

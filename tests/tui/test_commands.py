@@ -102,7 +102,7 @@ def test_status_is_4_when_a_source_is_down_and_says_which(world: PracticeWorld, 
     assert text.code == 4
     assert re.search(rf"ml \(mlflow\).*127\.0\.0\.1:{port}", text.out), text.out
     assert "its url is missing" in text.out
-    line = world.run("status", "--line", env=env)
+    line = world.run("status", "--line", "--timeout", "10", env=env)
     assert (line.code, len(line.out.splitlines())) == (4, 1)
     assert "models 0 ERROR" in line.out
 

@@ -1,14 +1,23 @@
-"""The console script. Without a word the deck opens at once, and the grammar of the command line is not imported."""
+"""The console script. Without a word the deck opens at once, and the grammar of the command line is not imported;
+neither is it for the line of a status bar."""
 
 from __future__ import annotations
 
+import os
 import sys
+
+LINE = frozenset({"status", "--line", "--watch", "--json"})
 
 
 def main() -> None:
     """Run what the command line asks for."""
     try:
-        if len(sys.argv) == 1:
+        words = sys.argv[1:]
+        if words[:1] == ["status"] and "--line" in words and LINE.issuperset(words):
+            from quarterdeck.statusline import main as line
+
+            sys.exit(line(words))
+        if not words and "_QUARTERDECK_COMPLETE" not in os.environ:
             from quarterdeck.commands.deck import open_deck
 
             sys.exit(open_deck())

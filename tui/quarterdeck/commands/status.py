@@ -19,12 +19,25 @@ DOWN = (State.ERROR, State.AUTH, State.STALE, State.LOADING)
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
-@click.option("--line", is_flag=True, help="one line, for a status bar")
+@click.option("--line", is_flag=True, help="one line for a status bar: what a deck told last; nothing is asked")
+@click.option("--watch", is_flag=True, help="go on: a line, or a JSON object, whenever it changes")
 @click.option("--timeout", default=10.0, show_default=True, help="seconds to wait for the slowest source")
 @click.pass_context
-def status(ctx: click.Context, as_json: bool, line: bool, timeout: float) -> None:
-    """Print every pane once. Exit code 0 when all answer, 4 when one is down."""
+def status(ctx: click.Context, as_json: bool, line: bool, watch: bool, timeout: float) -> None:
+    """Print every pane once. Exit code 0 when all answer, 4 when one is down.
+
+    --line reads what a deck of this project told last, and asks no system unless --timeout says how long.
+    """
+    given = ctx.get_parameter_source("timeout") is click.core.ParameterSource.COMMANDLINE
+    if line and not given:
+        from quarterdeck.statusline import main as told
+
+        ctx.exit(told([*(["--watch"] if watch else []), *(["--json"] if as_json else [])]))
     boot = Boot(config=ctx.obj["config"], read_only=True)
+    if watch:
+        from quarterdeck.commands.statuswatch import watch_status
+
+        ctx.exit(watch_status(boot, as_json=as_json))
     ctx.exit(print_status(boot, as_json=as_json, line=line, timeout=timeout))
 
 
