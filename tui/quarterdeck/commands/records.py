@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import click
 
 from quarterdeck.boot import Boot
 from quarterdeck_config.secrets import redact
+from quarterdeck_lifecycle.changelog import ChangeFilter
+from quarterdeck_lifecycle.instant import parse_time
 from quarterdeck_lifecycle.ledger import Filter
 from quarterdeck_lifecycle.state import StateError
 
@@ -35,25 +37,47 @@ def _read(ctx: click.Context, work: Callable[[Boot], Awaitable[T]]) -> T:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a line")
+@click.option("--since", default="", metavar="TIME", help="from then on: 02:14 (UTC), -2h, 2025-11-03T02:14+01:00")
 @click.option("--days", default=7.0, show_default=True, help="how far back, at most 7")
+@click.option("--system", default="", help="only of this system: docker, github, mlflow ...")
+@click.option("--env", "environment", default="", help="only of this environment")
+@click.option("--by", type=click.Choice(["us", "outside"]), help="only by us, or only from outside")
+@click.option("--filter", "matching", default="", metavar="REGEX", help="only what matches; a leading ! inverts")
 @click.option("--limit", default=1000, show_default=True, help="at most so many")
 @click.pass_context
-def changes(ctx: click.Context, as_json: bool, days: float, limit: int) -> None:
-    """What changed in all systems while a deck was open, newest first."""
-    since = datetime.now(UTC) - timedelta(days=min(days, 7))
-    for row in _read(ctx, lambda boot: boot.changelog.recent(since=since, limit=limit)):
+def changes(
+    ctx: click.Context, as_json: bool, since: str, days: float, system: str, environment: str, by: str | None,
+    matching: str, limit: int,
+) -> None:  # fmt: skip
+    """What changed in all systems while a deck was open, newest first, and who did it, as far as it is known."""
+    now = datetime.now(UTC)
+    began = now - timedelta(days=min(days, 7))
+    if since:
+        try:
+            began = max(began, datetime.fromtimestamp(parse_time(since, now.timestamp()), UTC))
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--since") from error
+    whose: Literal["us", "outside", ""] = "us" if by == "us" else "outside" if by else ""
+    asked = ChangeFilter(system=system, environment=environment, by=whose, matching=matching)
+    if asked.problem:
+        raise click.BadParameter(asked.problem, param_hint="--filter")
+    for row in _read(ctx, lambda boot: boot.changelog.recent(since=began, limit=limit, asked=asked)):
         if as_json:
             fields = {
                 "id": row.id, "at": row.at.isoformat(), "source": row.source, "system": row.system, "kind": row.kind,
                 "ref": row.ref, "name": row.name, "environment": row.environment, "what": row.what,
                 "before": row.before, "after": row.after, "by": row.by, "op": row.op, "actor": row.actor,
+                "note": row.note,
             }  # fmt: skip
             click.echo(redact(json.dumps(fields)))
         else:
             by = "by us  " if row.by == "us" else "outside"
             stamp = row.at.strftime("%Y-%m-%d %H:%M:%SZ")
             words = f"{row.kind} {row.name}: {row.what} {row.before or '-'} -> {row.after or '-'}"
-            click.echo(redact(f"{stamp}  {by}  {row.environment or row.source:<12}  {words}".replace("\n", " ")))
+            how = f" ({row.note})" if row.note else ""
+            who = f"  {row.actor or 'by ?'}{how}{f'  op {row.op}' if row.op else ''}"
+            line = f"{stamp}  {by}  {row.environment or row.source:<12}  {words}{who}"
+            click.echo(redact(line.replace("\n", " ")))
 
 
 @click.command()
