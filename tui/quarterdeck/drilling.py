@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from quarterdeck.drillreport import RECORD, read, seen, seen_file
 from quarterdeck_lifecycle.records import Ref, State
@@ -21,6 +21,8 @@ from quarterdeck_lifecycle.verbs import Verb, VerbKind
 if TYPE_CHECKING:
     from quarterdeck.app import QuarterdeckApp
 
+PLAIN = ("deck", "text")
+"""Screens that are everywhere, or tell nothing of their own by their name."""
 LOOK_S = 0.5
 TOAST_S = 20.0
 DOWN = (State.ERROR, State.STALE, State.AUTH)
@@ -90,7 +92,7 @@ class DrillWatch:
             if new:
                 self._once("trouble", new)
         if self._app.keys_pressed > self._keys:
-            self._once("key", "the first key")
+            self._once("key", "")
         if self._record["state"] == "solved" and self._once("told", "the deck said that it is solved"):
             _tell(self._app, "solved: q leaves the deck, and the report is printed")
         if self._record["state"] == "broken" and self._once("told", "the deck said that the drill broke"):
@@ -112,8 +114,8 @@ class DrillWatch:
                 yield f"{snapshot.source} does not answer"
 
     def _opened(self, screen: Screen[Any]) -> None:
-        name = type(screen).__name__.removesuffix("Screen").removesuffix("Dialog").lower()
-        if self._on and name != "deck":
+        name = type(screen).__name__.removesuffix("Screen").lower()
+        if self._on and not isinstance(screen, ModalScreen) and name not in PLAIN:
             note(self._path, "look", name)
 
 

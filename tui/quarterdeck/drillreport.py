@@ -63,6 +63,7 @@ def report(
     ours = set(record.get("ops") or ())
     mine = [row for row in reversed(rows) if row.op not in ours or row.phase == "refused"]
     done = [row for row in mine if began is not None and _epoch(row.at) >= int(began)]
+    listed = {each.op for each in operations}
     asked = [row for row in done if not row.step and row.phase in ("intent", "refused", "note")]
     released = [each for each in reversed(operations) if began is not None and _epoch(each.created_at) >= int(began)]
     released = [each for each in released if each.op not in ours]
@@ -98,7 +99,7 @@ def report(
         "verbs": [
             {"after_s": round(max(0.0, _epoch(row.at) - (began or 0.0)), 1), "action": row.action, "ref": row.ref,
              "phase": row.phase, "result": row.result, "why": row.why}
-            for row in done if not row.step and row.phase != "intent"
+            for row in done if not row.step and row.phase != "intent" and row.op not in listed
         ],
         "looked_at": looked, "hints": sum(entry["what"] == "hint" for entry in seen),
         "missed": [
@@ -117,8 +118,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     if found["began_at"] is None:
         made.append("it was left before anything had happened")
     for entry in found["timeline"]:
-        words = entry["words"] if entry["what"] != entry["words"] else ""
-        made.append(f"  {'+' + _long(entry['after_s']):>9}  {WORDS[entry['what']]}{': ' if words else ''}{words}")
+        words = ": ".join(filter(None, (WORDS[entry["what"]], entry["words"])))
+        made.append(f"  {'+' + _long(entry['after_s']):>12}  {words}")
     for title, rows in (
         ("the goal", [f"{'✓' if goal['met'] else '✗'} {goal['words']}" for goal in found["goals"]]),
         ("operations", [_told(each) for each in found["operations"]]),

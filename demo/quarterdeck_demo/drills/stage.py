@@ -82,7 +82,7 @@ class Stage:
                     await self.tick()
             finally:
                 happening.cancel()
-            self._note("solved", "solved")
+            self._note("solved", "")
             self._state = "solved"
             self._write()
             while True:
