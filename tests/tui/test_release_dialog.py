@@ -11,10 +11,11 @@ from textual.widgets import Button
 
 from deckcase import Deck, deck
 from quarterdeck.releasing.between import Found
-from quarterdeck.screens.deploy import Asked, DeployDialog, back_options
+from quarterdeck.screens.deploy import DeployDialog
+from quarterdeck.views.asked import Asked, back_options
 from quarterdeck.views.plan import Known
 from quarterdeck_lifecycle.errors import QuarterdeckError, Refused
-from quarterdeck_lifecycle.kinds import Commit, Service
+from quarterdeck_lifecycle.kinds import Commit, Run, Service
 from quarterdeck_lifecycle.ports import Between
 from quarterdeck_lifecycle.records import Ref, Status
 from quarterdeck_lifecycle.release.model import Change, Check, Identity, Place, Plan, Step, service_ref
@@ -55,6 +56,7 @@ class Proposed:
         self.backs: list[str] = []
         self.ready = asyncio.Event()
         self.ready.set()
+        self.holder = ""
 
     async def plan(self, back: str) -> Plan:
         self.backs.append(back)
@@ -70,6 +72,16 @@ class Proposed:
 
     async def outlives(self) -> str:
         return "on here; outlives your SSH link"
+
+    async def busy(self, _plan: Plan) -> str:
+        return self.holder
+
+    def tags(self) -> dict[str, str]:
+        return {identity("b").digest: "api:1.42.0"}
+
+    def run(self, _plan: Plan) -> Run | None:
+        return Run(ref=Ref("ci", "run", "1839"), name="1839", system="ci", repository="api", number="1839",
+                   state="success", status=Status.OK)  # fmt: skip
 
     def typed(self, made: Plan) -> bool:
         return made.protected
@@ -110,7 +122,9 @@ async def test_it_shows_all_that_it_will_do(size: tuple[int, int]) -> None:
             "DEPLOY api → PROD", "protected", "v41", "unhealthy 3/5 now", "v42", "fraud@champion", "prod-1/api",
             "stop, then start", "gap about 4 s", "1 commit by 1 person", "TIMEOUT_MS: 400 -> 800", "migration 0042",
             "migration db/0042.sql", "✓ no freeze", "✓ nobody else deploys", "✓ disk 41G", "1 lease", "8 release",
-            "outlives your SSH link", "(*) as planned", "required", "paste does not count", "c commits",
+            "outlives your SSH link", "(•) v41 runs now, unproven  ( ) v40 ✓proven", "required",
+            "paste does not count", "c commits", "you ",
+            "api:1.42.0  sha256:bbbbbb…bbbb", "run #1839 ✓ success", "Tab next", "Esc cancels",
         ):  # fmt: skip
             assert words in shown, words
 

@@ -12,7 +12,8 @@ from quarterdeck.releasing.serviceactions import command_of, until_of
 from quarterdeck.releasing.standing import Seen, offered, standing
 from quarterdeck.releasing.telling import made_by, operation_record
 from quarterdeck.views.history import entries
-from quarterdeck.views.plan import labelled, whole_lines
+from quarterdeck.views.plan import labelled
+from quarterdeck.views.planwords import whole_lines
 from quarterdeck.views.progress import Progress, event_line, head_words, late, said_words, step_row
 from quarterdeck.views.releases import running_cells
 from quarterdeck.widgets.cells import Cell

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from quarterdeck.lookingback import LookingBack
 from quarterdeck.promoting import Promoting
 from quarterdeck_lifecycle.errors import QuarterdeckError
-from quarterdeck_lifecycle.kinds import Image, ModelVersion, Operation, Service, Tag
+from quarterdeck_lifecycle.kinds import Image, ModelVersion, Service, Tag
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.records import Record, Ref
 from quarterdeck_lifecycle.release.model import SERVICES, Plan, service_ref
@@ -17,14 +18,14 @@ from quarterdeck_lifecycle.verbs import Verb
 if TYPE_CHECKING:
     from quarterdeck.deck import DeckScreen
     from quarterdeck.releasing.servicesource import ServiceSource
-    from quarterdeck.screens.deploy import Asked
+    from quarterdeck.views.asked import Asked
 
 FLOWS = ("service.deploy", "service.rollback", "version.promote")
 NO_SERVICES = "no service is configured here: add it under services: in quarterdeck.yaml"
 Pair = tuple[str, str]
 
 
-class Deploying(Promoting):
+class Deploying(Promoting, LookingBack):
     """Releases of the row under the cursor."""
 
     @property
@@ -64,9 +65,9 @@ class Deploying(Promoting):
         deck, given = self._releasing, dict(given or {})
         refs = deck.refs
         record = deck.app.boot.hub.find(refs[0]) if refs else None
-        why_not = self.release_why_not(record)
+        why_not = self.release_why_not(record) if refs else "no row is under the cursor"
         if why_not or record is None:
-            deck.app.say(f"{verb.title}: {why_not or 'no row'}", "warning")
+            deck.app.say(f"{verb.title}: {why_not}", "warning")
             return
         if len(refs) > 1:
             deck.app.say(f"{verb.title} works on one row at a time", "warning")
@@ -94,7 +95,7 @@ class Deploying(Promoting):
     def _on(self, verb: Verb, record: Record, given: dict[str, str], pair: Pair) -> None:
         if not self.attached(service_ref(*pair)):
             if verb.id == "service.rollback":
-                self._back(pair, given.get("to", ""), offer="to" not in given)
+                self.back(pair, given.get("to", ""), offer="to" not in given)
             elif wanted := given.get("to") or _wanted(record, self._image(pair[0])):
                 self._deploy(pair, wanted)
             else:
@@ -142,9 +143,9 @@ class Deploying(Promoting):
         """Propose to put a service back to a revision."""
         service, _, environment = ref.id.rpartition("@")
         if not self.attached(ref):
-            self._back((service, environment), to, offer=False)
+            self.back((service, environment), to, offer=False)
 
-    def _back(self, pair: Pair, to: str, *, offer: bool) -> None:
+    def back(self, pair: Pair, to: str, *, offer: bool) -> None:
         """Offer what it could go back to, the last proven first; Enter or y takes it."""
         from quarterdeck.releasing.standing import best
         from quarterdeck.screens.back import BackDialog
@@ -167,8 +168,11 @@ class Deploying(Promoting):
 
     # the dialog
 
-    def propose(self, verb_id: str, pair: Pair, make: Callable[[str], object], word: str) -> None:
-        """Open the dialog of a release; `make` plans it with the put-back that was chosen."""
+    def propose(
+        self, verb_id: str, pair: Pair, make: Callable[[str], object], word: str, *, by_alias: bool = False
+    ) -> None:
+        """Open the dialog of a release; `make` plans it with the put-back that was chosen. `by_alias`: what changes
+        is where the alias of its model stands, not its image."""
         from quarterdeck.releasing.proposal import Make, Proposal
         from quarterdeck.screens.deploy import DeployDialog
         from quarterdeck.views.plan import Known
@@ -180,7 +184,7 @@ class Deploying(Promoting):
         proposal = Proposal(boot, verb_id, cast("Make", make))
         service = boot.hub.find(service_ref(*pair))
         known = Known(service=service if isinstance(service, Service) else None)
-        dialog = DeployDialog(self._asked(verb, pair, word), proposal, known, deck.app)
+        dialog = DeployDialog(self._asked(verb, pair, word, by_alias), proposal, known, deck.app)
 
         def answered(reason: str | None) -> None:
             if reason is not None and dialog.plan is not None:
@@ -188,16 +192,16 @@ class Deploying(Promoting):
 
         deck.app.push_screen(dialog, answered)
 
-    def _asked(self, verb: Verb, pair: Pair, word: str) -> Asked:
+    def _asked(self, verb: Verb, pair: Pair, word: str, by_alias: bool) -> Asked:
         """What is known before there is a plan: whether the name is typed, and what is shut."""
         from quarterdeck.releasing.standing import called, value_of
-        from quarterdeck.screens.deploy import Asked, back_options
+        from quarterdeck.views.asked import CURRENT, Asked, back_options
 
         boot, services = self._releasing.app.boot, self.services
         config = boot.loaded.config.services.get(pair[0])
         placement = config.environments.get(pair[1]) if config is not None else None
         sources = [target.source for target in placement.targets] if placement is not None else []
-        if placement is None or (config is not None and config.model and verb.id == "version.promote"):
+        if by_alias:
             sources += [source.name for source in boot.hub.sources.values() if source.system == "mlflow"]
         places = [Place(source, pair[1]) for source in dict.fromkeys(sources)]
         access = [boot.policy.access(place) for place in places]
@@ -205,8 +209,8 @@ class Deploying(Promoting):
         shut = closed if closed and ": W " not in closed else ""
         points = services.choices.get(service_ref(*pair), []) if services is not None else []
         backs = [
-            (called(point), "current" if point.current else value_of(point), point.proven)
-            for point in points if point.ready
+            (called(point), CURRENT if point.current else value_of(point), point.proven) for point in points
+            if point.ready and (point.identity.kind == "model" or not by_alias)
         ]  # fmt: skip
         return Asked(
             verb=verb, service=pair[0], environment=pair[1], word=word,
@@ -234,51 +238,6 @@ class Deploying(Promoting):
             deck.app.push_screen(OperationScreen(deck.app.boot, op))
         else:
             deck.app.say(f"{plan.kind} {plan.service}: operation {op[-4:]} runs, 9 shows it")
-
-    # operations, history, undo
-
-    @property
-    def running(self) -> list[Operation]:
-        """The operations that have not ended, as far as is known."""
-        rows = (row for snap in self._releasing.app.boot.hub.snapshots("operation") for row in snap.rows)
-        return [row for row in rows if isinstance(row, Operation) and not row.result]
-
-    def do_operations(self) -> None:
-        """Releases that run and that ended."""
-        from quarterdeck.screens.operations import OperationsScreen
-
-        self._releasing.app.push_screen(OperationsScreen(self._releasing.app.boot))
-
-    def do_service_history(self) -> None:
-        """The releases of the service under the cursor."""
-        from quarterdeck.screens.history import HistoryScreen
-
-        deck, services = self._releasing, self.services
-        if isinstance(deck.record, Service) and services is not None:
-            points = services.choices.get(deck.record.ref, [])
-            deck.app.push_screen(HistoryScreen(deck.app.boot, deck.record, points))
-
-    def do_undo(self) -> None:
-        """The inverse of the last verb that was done from here, previewed as any other."""
-        deck = self._releasing
-        last = deck.app.boot.operator.last
-        if last is None or last.inverse is None:
-            deck.app.say("nothing that was done from this deck can be undone: it has done nothing with an inverse")
-            return
-        verb = deck.app.boot.registry.get(last.inverse[0])
-        if verb is None:
-            return
-        if verb.id == "service.rollback":
-            service, _, environment = last.ref.id.rpartition("@")
-            if not self.attached(last.ref):
-                self._back((service, environment), "", offer=True)
-            return
-        record = deck.app.boot.hub.find(last.ref)
-        reason = deck.app.boot.operator.why_not(verb, last.ref, record)
-        if reason:
-            deck.app.say(f"{verb.title} {record.name if record else last.ref.id}: {reason}", "warning")
-            return
-        deck.preview(verb, [last.ref], {argument.name: argument.default for argument in verb.args} | last.inverse[1])
 
 
 def _wanted(record: Record, image: str) -> str:

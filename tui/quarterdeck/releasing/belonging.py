@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.errors import NotFound, Refused, Unsupported
@@ -51,6 +51,20 @@ def same_image(image: str, names: Sequence[str]) -> bool:
     """Whether one of the repositories is the image's; one without its registry counts too."""
     wanted = repository_of(image)
     return any(name and (wanted == name or wanted.endswith(f"/{name}")) for name in names)
+
+
+def tags_by_digest(records: Iterable[Record]) -> dict[str, str]:
+    """What registries and engines call a digest: of several tags the one that tells most, `latest` last of all."""
+    names: dict[str, set[str]] = {}
+    for record in records:
+        if isinstance(record, Tag) and record.digest:
+            names.setdefault(record.digest, set()).add(f"{record.repository.rpartition('/')[2]}:{record.tag}")
+        elif isinstance(record, Image):
+            tags = {tag.rpartition("/")[2] for tag in record.tags if ":" in tag.rpartition("/")[2]}
+            for digest in (each.partition("@")[2] for each in record.digests):
+                names.setdefault(digest, set()).update(tags)
+    return {digest: min(found, key=lambda tag: (tag.endswith(":latest"), -len(tag), tag)) for digest, found in
+            names.items() if found}  # fmt: skip
 
 
 def adopted(config: Config, verb: str, record: Record | None, args: Mapping[str, str]) -> Ref:

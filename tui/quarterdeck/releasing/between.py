@@ -51,7 +51,7 @@ async def between(boot: Boot, plan: Plan) -> Found:
     """Ask the source that has the service's repository. Never raises QuarterdeckError: then it says why not."""
     service = boot.loaded.config.services.get(plan.service)
     if service is None or service.repository is None:
-        return Found(why="the service names no repository:")
+        return Found(why="the service has no repository: in the config" if service else "no service, so no repository")
     old = plan.before.revision if plan.before is not None else ""
     if not old or not plan.to.revision:
         which = "what runs" if not old else "what comes"

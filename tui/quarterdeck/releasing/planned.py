@@ -23,7 +23,7 @@ async def service_plan(
     boot: Boot, service: str, environment: str, wanted: str, *, kind: Kind, to_revision: str, back: str, reason: str,
     by_alias: bool = False,
 ) -> Plan:  # fmt: skip
-    """A release of a configured service; `by_alias`: of its model's alias, not of its image. Raises QuarterdeckError."""
+    """A release of a configured service; `by_alias`: of its model's alias, not its image. Raises QuarterdeckError."""
     request = request_of(
         boot.loaded.config, service, environment, kind=kind, op=op_id(), wanted=wanted, reason=reason,
         actor=boot.actor, to_revision=to_revision, back=back,

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from quarterdeck.releasing.belonging import tags_by_digest
 from quarterdeck.releasing.between import Found, between
 from quarterdeck.releasing.serviceactions import command_of, preview_of
+from quarterdeck.releasing.targets import target_at
+from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ledger import Entry
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.release.model import Plan
@@ -18,6 +21,7 @@ from quarterdeck_lifecycle.state import StateError
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
 
+LEASE_S = 10.0
 OPEN_S = 120.0
 """How long a confirmed release may take to start; its places are shut again right after."""
 Make = Callable[[str], Awaitable[Plan]]
@@ -41,7 +45,28 @@ class Proposal:
 
     async def outlives(self) -> str:
         """Where it will run, and what that outlives."""
-        return "; ".join((f"on {self.boot.actor.host}", *await self.boot.desk.outlives()))
+        told = "; ".join((f"on {self.boot.actor.host}", *await self.boot.desk.outlives()))
+        told = told.replace("; outlives your logout", ", your logout")
+        return told.replace("does not outlive a reboot", "not a reboot")
+
+    def tags(self) -> dict[str, str]:
+        """Names of images by digest, as far as they are known here."""
+        return tags_by_digest(self.boot.hub.records())
+
+    def run(self, plan: Plan) -> Run | None:
+        """The newest known run of the commit that comes; None without one."""
+        wanted = plan.to.revision
+        runs = [row for row in self.boot.hub.records() if isinstance(row, Run) and wanted and row.head == wanted]
+        return max(runs, key=lambda run: run.created_at or 0.0, default=None)
+
+    async def busy(self, plan: Plan) -> str:
+        """Who holds a lease on one of its targets, in words; empty when nobody does. Raises QuarterdeckError."""
+        for change in plan.changes:
+            target = target_at(self.boot, change.place, {"service": plan.service, "environment": plan.environment})
+            held = await self.boot.bounded(target.lease.read(), LEASE_S, "reading the lease", change.target)
+            if held is not None and held.op != plan.op:
+                return f"{held.owner} deploys from {held.host} since {held.since} (operation {held.op[-4:]})"
+        return ""
 
     def typed(self, plan: Plan) -> bool:
         """Whether a place that the plan writes to wants the name typed."""

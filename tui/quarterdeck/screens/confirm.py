@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 
 from quarterdeck.screens.dialogs import Dialog, line, whole
 from quarterdeck.screens.typed import TypedInput
-from quarterdeck.views.plan import brief
+from quarterdeck.views.planwords import brief
 from quarterdeck_lifecycle.ports import Preview
 from quarterdeck_lifecycle.verbs import Verb
 
@@ -68,6 +68,9 @@ class ConfirmDialog(Dialog[str]):
         self._stamp = stamp
         self._opened = 0.0
         self._last_key = 0.0
+
+    at_rest: ClassVar[str] = ""
+    """What stands below the body while all of it is in sight."""
 
     @property
     def expected(self) -> str:
@@ -139,7 +142,7 @@ class ConfirmDialog(Dialog[str]):
         body = self.query_one(".body")
         below = round(body.max_scroll_y - body.scroll_y)
         text = f"{below} more line{'s' if below > 1 else ''}: PageDown" if below > 0 else ""
-        self.query_one("#more", Static).update(Text(text, style="bold yellow"))
+        self.query_one("#more", Static).update(Text(text or self.at_rest, style="bold yellow" if text else "dim"))
 
     def action_scroll_body(self, lines: int) -> None:
         """By lines, while the keyboard stays where it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar
@@ -22,40 +22,27 @@ from quarterdeck.screens.dialogs import line
 from quarterdeck.screens.planscreens import commit_lines, config_lines, plan_screen
 from quarterdeck.screens.text import TextScreen
 from quarterdeck.screens.typed import TypedInput
-from quarterdeck.views.plan import Known, Line, middle_lines, plan_lines, side_lines
-from quarterdeck.widgets.cells import UNICODE, Cell, literal
+from quarterdeck.views.asked import Asked, how_cells, offered
+from quarterdeck.views.plan import Known, Line, plan_body
+from quarterdeck.widgets.cells import Cell, literal
 from quarterdeck.widgets.celltext import cell_text
 from quarterdeck.widgets.palette import Palette
 from quarterdeck.widgets.prompt import PromptInput
 from quarterdeck.widgets.radio import Radio
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.release.model import Plan
-from quarterdeck_lifecycle.verbs import Verb
 
 if TYPE_CHECKING:
     from quarterdeck.app import QuarterdeckApp
     from quarterdeck.releasing.between import Found
     from quarterdeck.releasing.proposal import Proposal
 
-FIXED = 10
+FIXED = 9
 """Lines of the dialog beside its body."""
+WIDTH = 118
 TALL = 40
 ROOMY = 30
 """From this height on lines part what belongs together."""
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the dialog is asked about, before there is a plan. `guarded` has the name typed; `closed` says why a place
-    is read-only: starting opens it with the reason, for this release alone; `shut` why it cannot be opened."""
-
-    verb: Verb
-    service: str
-    environment: str
-    word: str
-    guarded: bool = False
-    closed: str = ""
-    shut: str = ""
-    backs: tuple[tuple[str, str], ...] = ()
 
 
 class DeployDialog(ConfirmDialog, inherit_bindings=False):
@@ -78,6 +65,8 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
         Binding("tab", "app.focus_next", show=False),
         Binding("shift+tab", "app.focus_previous", show=False),
     ]
+
+    at_rest = "nothing is sent yet"
 
     def __init__(
         self,
@@ -111,9 +100,10 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
     def compose(self) -> ComposeResult:
         """Title, plan, choice of the put-back, reason, name, buttons."""
         asked = self.asked
-        title = f"{asked.word.upper()} {asked.service} → {asked.environment.upper() or 'everywhere'}"
+        where = f" → {asked.environment.upper()}" if asked.environment else ""
+        yours = f"{'protected · ' if asked.guarded else ''}you {self._owner.boot.actor}"
         with Vertical():
-            yield line(title + ("   protected" if asked.guarded else ""), "bold")
+            yield line(f"{asked.word.upper()} {asked.service}{where}   {yours}", "bold")
             with VerticalScroll(classes="body", can_focus=False):
                 yield Static("", id="plan", markup=False)
             yield Static("", id="more", classes="line", markup=False)
@@ -138,7 +128,6 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
         self._opened = self._clock()
         typed = self._confirm == "typed" and self.asked.verb.id == "service.rollback"
         (self.query_one(TypedInput) if typed else self.query_one("#cancel", Button)).focus()
-        self.query_one(Radio).offer(self.asked.backs, "")
         self._fit()
         self.watch(self.query_one(".body"), "scroll_y", self._show_more, init=False)
         self._ask("")
@@ -167,24 +156,21 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
             return
         self.plan, self._opened = plan, self._clock()
         if plan is not None and not back:
-            options = [(f"as planned: {self._called(plan)}", ""), *self.asked.backs]
-            self.query_one(Radio).offer(options, "")
+            self.query_one(Radio).offer(offered(plan, self.asked.backs), "")
+            self._known = self._known._replace(tags=self._proposal.tags(), run=self._proposal.run(plan))
         self._paint()
         if plan is not None and self.found is None:
             await self._look_around(plan)
-
-    def _called(self, plan: Plan) -> str:
-        """What the plan goes back to by itself, as the choice names it."""
-        back = plan.back
-        if back is None:
-            return "nothing"
-        value = "current" if back.same(plan.before) else back.digest or back.image_id
-        return next((label for label, known in self.asked.backs if known == value), back.short)
 
     async def _look_around(self, plan: Plan) -> None:
         """What the plan does not say, once it can be read already."""
         with suppress(QuarterdeckError):
             self._known = self._known._replace(outlives=await self._proposal.outlives())
+        try:
+            self._known = self._known._replace(busy=await self._proposal.busy(plan))
+        except QuarterdeckError as error:
+            self._known = self._known._replace(busy=f"not known who else deploys: {error.what}")
+        self._paint()
         self.found = await self._proposal.between(plan)
         commits: Line = (Cell(self.found.words, "dim"),)
         if self.found.between is not None:
@@ -192,32 +178,27 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
         self._known = self._known._replace(commits=commits, migrations=self.found.migrations)
         self._paint()
 
-    def _lines(self, *_: object) -> Iterator[Static]:
-        """Nothing of the plain confirmation's body."""
-        yield from ()
-
     def _paint(self) -> None:
         """The plan as it is known now, at the width that there is."""
         if not self.is_attached:
             return
-        width = max(30, min(116, self.app.size.width) - 5)
+        body = self.query_one(".body")
+        width = max(30, min(WIDTH, self.app.size.width) - 4)
         lines = self._body(width)
+        if len(lines) > (body.styles.max_height.value if body.styles.max_height else TALL):
+            lines = self._body(width - 1)
         self.query_one("#plan", Static).update(cell_text(lines, Palette.of(self.app)))
         self._show_how()
         self.call_after_refresh(self._show_more)
 
-    def _body(self, width: int) -> Sequence[Line]:
+    def _body(self, width: int) -> list[Line]:
         if self.plan is None:
             words = "planning: every target is looked at, nothing is sent; at most 60 s"
-            cells = [Cell(words, "dim")] if self._asking else []
-            problem = [(Cell(row, "bad"),) for row in self._problem.splitlines()]
-            return [tuple(cells), *problem]
-        known, now = self._known, self._owner.now()
-        rule: list[Line] = [(Cell("─" * width, "dim"),)] if self.app.size.height >= ROOMY else []
-        return [
-            *side_lines(self.plan, known, width, now), *rule, *middle_lines(self.plan, known, width), *rule,
-            *plan_lines(self.plan, known, width),
-        ]  # fmt: skip
+            if self._asking:
+                return [(Cell(words, "dim"),)]
+            return [(Cell(row, "bad"),) for row in self._problem.splitlines()]
+        known = self._known._replace(tight=self.app.size.height < ROOMY)
+        return plan_body(self.plan, known, width, self._owner.now())
 
     @on(Radio.Chosen)
     def back_chosen(self, event: Radio.Chosen) -> None:
@@ -246,12 +227,17 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
         locked, typed = self._locked(), self._confirm == "typed"
         word = self.asked.word.capitalize()
         go = self.query_one("#go", Button)
-        go.label = Content(f"{word} (locked: {locked})" if locked else f"{word} ({'Enter' if typed else 'y'})")
+        label = f"{word} (locked: {locked})" if locked else f"{word} ({'Enter' if typed else 'y'})"
+        if str(go.label) != label:
+            go.label = Content(label)
+            go.refresh(layout=True)
         go.disabled = bool(locked)
-        keys = f"{'off the fields: ' if typed else ''}c commits  v config  p plan  n dry-run  "
-        keys += f"{'y' if typed else 'Y'} as command  Esc cancels"
-        style = Palette.of(self.app).style("dim")
-        self.query_one("#how", Static).update(Text(keys, style=style, no_wrap=True, overflow="ellipsis"))
+        line = how_cells(in_field=isinstance(self.focused, Input), copies="y" if typed else "Y")
+        self.query_one("#how", Static).update(cell_text([line], Palette.of(self.app)))
+
+    def on_descendant_focus(self) -> None:
+        """Other keys may count now."""
+        self._show_how()
 
     @on(Input.Changed)
     def field_changed(self, event: Input.Changed) -> None:
@@ -317,10 +303,3 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
             reason = self.query_one("#reason", Input).value.strip()
             self._owner.copy(self._proposal.command(msgspec.structs.replace(self.plan, reason=reason)))
 
-
-def back_options(points: Sequence[tuple[str, str, bool]]) -> tuple[tuple[str, str], ...]:
-    """The radio's options from (name, value, proven): the newest three."""
-    return tuple(
-        (f"{name}{f' {UNICODE.ok}proven' if proven else ''}{' (now)' if value == 'current' else ''}", value)
-        for name, value, proven in points[:3]
-    )

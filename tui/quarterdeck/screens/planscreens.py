@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.screens.text import TextScreen
 from quarterdeck.views.fmt import stamp
-from quarterdeck.views.plan import whole_lines
+from quarterdeck.views.planwords import whole_lines
 from quarterdeck_lifecycle.release.model import Plan
 
 if TYPE_CHECKING:

@@ -1,47 +1,47 @@
-"""A plan as lines of cells, for the dialog that starts it and for the screen that shows all of it. Pure."""
+"""A plan as lines of cells, for the dialog that starts it. Pure."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from quarterdeck.views.fmt import age, clock, duration, size
-from quarterdeck.widgets.cells import UNICODE, Cell
-from quarterdeck_lifecycle.kinds import Service
+from quarterdeck.views.fmt import GLYPHS, STYLES, age, clock, size
+from quarterdeck.views.planwords import MODES, brief, gate_words, guard_words, identity_words, short_targets
+from quarterdeck.widgets.cells import UNICODE, Cell, fit_text
+from quarterdeck_lifecycle.kinds import Run, Service
 from quarterdeck_lifecycle.records import Status
-from quarterdeck_lifecycle.release.model import Check, GuardRule, Identity, Plan, ProbeRule, Step
+from quarterdeck_lifecycle.release.model import Check, Identity, Plan, Step
 
 LABEL = 7
 """Cells of the words that stand before each line."""
 MOST_CONFIG = 4
+TIGHT_LINES = 2
+"""The most lines of one warning where there is little room: the whole plan has all of it."""
 Line = tuple[Cell, ...]
-MODES = {
-    "stop-start": "stop, then start", "start-first": "start-first, drained by the proxy", "overlap": "overlap",
-    "rolling": "rolled by the orchestrator", "alias": "alias moved",
-}  # fmt: skip
-_LONG_ID = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 class Known(NamedTuple):
-    """What the dialog knows beside the plan. `commits` and `runs` are words; empty ones are not known yet."""
+    """What the dialog knows beside the plan; empty or None while it is not known. `tags` are names by digest, `run` is
+    the one that built what comes, `busy` says who else deploys, and is empty when it was asked and nobody does."""
 
     service: Service | None = None
     commits: tuple[Cell, ...] = ()
     outlives: str = ""
-    busy: str = ""
+    busy: str | None = None
     migrations: tuple[str, ...] = ()
+    tags: Mapping[str, str] = {}
+    run: Run | None = None
+    tight: bool = False
 
 
-def brief(text: str) -> str:
-    """Ids of 64 hexadecimal digits by their first twelve; what is sent and copied has them whole."""
-    return _LONG_ID.sub(lambda match: match[0][:12], text)
+def labelled(label: str, cells: Iterable[Cell], width: int, most: int = 0) -> list[Line]:
+    """The cells after a label, on as many lines as they need; each cell stays whole unless it is wider than a line.
 
-
-def labelled(label: str, cells: Iterable[Cell], width: int) -> list[Line]:
-    """The cells after a label, on as many lines as they need; each cell stays whole unless it is wider than a line."""
+    With `most` the lines after those go, and the last one says by its end that `p` shows them.
+    """
     head = Cell(label.ljust(LABEL), "dim")
     lines, room = [[head]], width - LABEL
     used = 0
@@ -54,6 +54,12 @@ def labelled(label: str, cells: Iterable[Cell], width: int) -> list[Line]:
                 part = Cell(part.text.lstrip(), part.style)
             lines[-1].append(part)
             used += cell_len(part.text)
+    if most and len(lines) > most:
+        *before, last = lines[most - 1]
+        end = " … p"
+        taken = sum(cell_len(cell.text) for cell in before)
+        text = fit_text(last.text.rstrip(), min(cell_len(last.text.rstrip()), width - taken - len(end))).rstrip(" …")
+        lines[most - 1 :] = [[*before, Cell(text, last.style), Cell(end, "accent")]]
     return [tuple(line) for line in lines]
 
 
@@ -67,51 +73,53 @@ def _parts(cell: Cell, room: int) -> Iterable[Cell]:
     yield Cell(text, cell.style)
 
 
-def identity_words(identity: Identity | None) -> str:
-    """`sha256:d04a51…77fe`, `v17`, `nothing`."""
-    if identity is None:
-        return "nothing"
-    if identity.kind == "model":
-        return f"{identity.name} v{identity.digest}"
-    digest = identity.digest or identity.image_id
-    return f"{digest[:13]}…{digest[-4:]}" if len(digest) > 24 else digest or identity.name
-
-
-def _tag(identity: Identity) -> str:
+def _tag(identity: Identity, tags: Mapping[str, str]) -> str:
     wanted = identity.wanted.rpartition("/")[2]
-    return "" if "sha256:" in wanted or wanted == identity.digest else wanted
+    named = "" if "sha256:" in wanted or wanted == identity.digest else wanted
+    return named or tags.get(identity.digest, "")
 
 
-def identity_cells(identity: Identity | None, now: float) -> list[Cell]:
-    """Identity, commit, when built, under which name it was wanted."""
-    cells = [Cell(f"{identity_words(identity)}  ", "head")]
-    if identity is None:
-        return cells
+def _when(at: float, now: float) -> str:
+    """`11:59Z`, `Nov 14`."""
+    words = clock(at, now)
+    return f"{words}Z" if ":" in words else words
+
+
+def identity_cells(identity: Identity, tags: Mapping[str, str], now: float) -> list[Cell]:
+    """Under which name it is known, identity, commit, when built."""
+    cells = [Cell(f"{tag}  ")] if (tag := _tag(identity, tags)) else []
+    cells.append(Cell(f"{identity_words(identity)}  ", "head"))
     if identity.revision:
         cells.append(Cell(f"{identity.revision[:7]}  ", "accent"))
     if identity.created_at is not None:
-        cells.append(Cell(f"built {clock(identity.created_at, now)}Z ({age(identity.created_at, now)})  ", "dim"))
-    if _tag(identity):
-        cells.append(Cell(f"{_tag(identity)}  "))
-    if identity.size:
-        cells.append(Cell(f"{size(identity.size)}  ", "dim"))
+        built = "made" if identity.kind == "model" else "built"
+        when = f"{built} {_when(identity.created_at, now)} ({age(identity.created_at, now)})"
+        cells.append(Cell(f"{when}  ", "dim"))
     return cells
 
 
 def side_lines(plan: Plan, known: Known, width: int, now: float) -> list[Line]:
     """From what, to what, with which model, on which hosts and how."""
     service = known.service
-    before = identity_cells(plan.before, now)
+    before = [Cell("nothing is there yet  ", "warn")]
+    if plan.before is not None:
+        before = identity_cells(plan.before, known.tags, now)
     if service is not None and service.revision and service.running == (plan.before.short if plan.before else ""):
         before.insert(0, Cell(f"v{service.revision} "))
     if service is not None and service.since is not None:
-        before.append(Cell(f"since {clock(service.since, now)}Z{f' by {service.by}' if service.by else ''}  ", "dim"))
+        by = f" by {service.by}" if service.by else ""
+        before.append(Cell(f"since {_when(service.since, now)}{by}  ", "dim"))
     if service is not None and service.status in (Status.BAD, Status.LOOK):
         sign = UNICODE.bad if service.status is Status.BAD else UNICODE.look
         before.append(Cell(f"{sign} {service.state} now", "bad" if sign == UNICODE.bad else "warn"))
-    lines = labelled("from", before, width)
-    lines += labelled("to", [Cell(f"v{plan.revision} "), *identity_cells(plan.to, now)], width)
-    if service is not None and service.model:
+    to = [Cell(f"v{plan.revision} "), *identity_cells(plan.to, known.tags, now)]
+    if known.run is not None:
+        status = known.run.status
+        to.append(Cell(f"run #{known.run.number} {GLYPHS[status]} {known.run.state}  ", STYLES[status]))
+    if plan.to.size:
+        to.append(Cell(size(plan.to.size), "dim"))
+    lines = [*labelled("from", before, width), *labelled("to", to, width)]
+    if service is not None and service.model and plan.to.kind != "model":
         lines += labelled("model", [Cell(service.model)], width)
     return lines + labelled("hosts", host_cells(plan), width)
 
@@ -120,8 +128,8 @@ def host_cells(plan: Plan) -> list[Cell]:
     """Targets in their order, how each changes over, and the gap that is expected."""
     cells: list[Cell] = []
     for place, change in enumerate(plan.changes):
-        canary = " canary, then" if place == 0 and len(plan.changes) > 1 else ""
-        cells.append(Cell(f"{change.target}{canary}  ", "head"))
+        first = "" if place or len(plan.changes) < 2 else ", then" if change.mode == "alias" else " canary, then"
+        cells.append(Cell(f"{change.target}{first}  ", "head"))
     cells += [Cell(f"{MODES[mode]}  ") for mode in dict.fromkeys(change.mode for change in plan.changes)]
     if any(change.restart_only for change in plan.changes):
         cells.append(Cell("restarted to read the alias  "))
@@ -133,30 +141,39 @@ def gap_cell(gap_s: float | None) -> Cell:
     if gap_s is None:
         return Cell("failed requests are counted, 0 is not promised", "warn")
     if gap_s > 0:
-        return Cell(f"gap about {gap_s:.0f} s", "warn")
+        return Cell(f"gap about {gap_s:.0f} s" if gap_s >= 1 else "gap under 1 s", "warn")
     return Cell("no gap expected", "ok")
 
 
 def check_cells(checks: Sequence[Check], known: Known) -> list[Cell]:
-    """What was looked at, fine or not; freeze and other deployers first."""
+    """What was looked at, fine or not; freeze and other deployers first. With little room the fine ones are counted."""
     service = known.service
     frozen = service.frozen if service is not None else ""
     cells = [Cell(f"{UNICODE.bad} {frozen}  ", "bad") if frozen else Cell(f"{UNICODE.ok} no freeze  ", "ok")]
-    nobody = Cell(f"{UNICODE.ok} nobody else deploys  ", "ok")
-    cells.append(Cell(f"{UNICODE.bad} {known.busy}  ", "bad") if known.busy else nobody)
-    for check in {check.said or check.name: check for check in checks}.values():
+    if known.busy is None:
+        cells.append(Cell("asking who else deploys  ", "dim"))
+    else:
+        nobody = Cell(f"{UNICODE.ok} nobody else deploys  ", "ok")
+        cells.append(Cell(f"{UNICODE.bad} {known.busy}  ", "bad") if known.busy else nobody)
+    distinct = list({check.said or check.name: check for check in checks}.values())
+    fine = [check for check in distinct if check.ok]
+    hidden = fine if known.tight and len(fine) > 1 else []
+    for check in (each for each in distinct if each not in hidden):
         sign, style = {True: (UNICODE.ok, "ok"), False: (UNICODE.bad, "bad"), None: (UNICODE.unknown, "warn")}[check.ok]
         cells.append(Cell(f"{sign} {check.said or check.name}  ", style))
+    if hidden:
+        cells.insert(2, Cell(f"{UNICODE.ok} {len(hidden)} more fine: p  ", "ok"))
     return cells
 
 
 def middle_lines(plan: Plan, known: Known, width: int) -> list[Line]:
     """Commits and configuration between, warnings, checks."""
-    lines = labelled("git", known.commits or (Cell("asking git", "dim"),), width)
+    most = TIGHT_LINES if known.tight else 0
+    lines = labelled("git", known.commits or (Cell("asking git", "dim"),), width, most)
     lines += labelled("config", config_cells(plan.config), width)
-    for warning in (*plan.warnings, *known.migrations):
-        lines += labelled("", [Cell(f"{UNICODE.look} {warning}", "warn")], width)
-    return lines + labelled("checks", check_cells(plan.checks, known), width)
+    for warning in dict.fromkeys((*known.migrations, *plan.warnings)):
+        lines += labelled("", [Cell(f"{UNICODE.look} {warning}", "warn")], width, most)
+    return lines + labelled("checks", check_cells(plan.checks, known), width, most and most + 1)
 
 
 def config_cells(config: Sequence[str]) -> list[Cell]:
@@ -172,58 +189,37 @@ def config_cells(config: Sequence[str]) -> list[Cell]:
     return [*cells, Cell(f"+{more} more: v" if first else f"{more} labels differ: v", "dim")]
 
 
-def step_cells(steps: Sequence[Step]) -> list[Cell]:
-    """Numbered, in order, each with its target where it has one."""
-    several = len({step.target for step in steps if step.target}) > 1
-    cells = []
-    for number, step in enumerate(steps, 1):
-        where = f" {step.target.partition('/')[2] if not several else step.target}" if step.target else ""
-        cells.append(Cell(f"{number} ", "dim"))
-        cells.append(Cell(f"{step.name}{where}  "))
-    return _joined(cells)
+def step_cells(plan: Plan) -> list[Cell]:
+    """Numbered, in order, with the target where there are several; one step on many targets is told once."""
+    short, cells = short_targets(plan), []
+    for _, group in groupby(enumerate(plan.steps, 1), key=lambda each: _together(each[1])):
+        steps = list(group)
+        targets = {step.target for _, step in steps}
+        if len(targets) > 1:
+            names = ", ".join(dict.fromkeys(step.name for _, step in steps))
+            cells.append(Cell(f"{steps[0][0]}-{steps[-1][0]} {names} x{len(targets)}  "))
+            continue
+        for number, step in steps:
+            where = short.get(step.target, step.target)
+            cells.append(Cell(f"{number} {step.name} {where}".rstrip() + "  "))
+    return cells
 
 
-def _joined(cells: Sequence[Cell]) -> list[Cell]:
-    """Number and word in one cell, so that no line ends between them."""
-    return [Cell(one.text + two.text, two.style) for one, two in zip(cells[::2], cells[1::2], strict=True)]
-
-
-def gate_words(plan: Plan) -> str:
-    """`3 passes within 60s, then 30s soak`; what is probed."""
-    gate = plan.gate
-    soak = f", then a soak of {duration(gate.soak_s)}" if gate.soak_s else ", no soak"
-    return f"{probe_words(plan.probe)}: {gate.passes} passes within {duration(gate.within_s)}{soak}"
-
-
-def probe_words(probe: ProbeRule) -> str:
-    """What is asked to prove that it is well."""
-    if probe.none:
-        return "probe: none, only that it runs"
-    if probe.http:
-        return f"GET {probe.http} = {probe.expect}"
-    if probe.tcp:
-        return f"tcp {probe.tcp}"
-    return f"exec {' '.join(probe.exec)}" if probe.exec else "the engine's own health check"
-
-
-def guard_words(guard: GuardRule) -> str:
-    """`errors <0.01 (no data: hold)`."""
-    name = guard.name or guard.query
-    limits = [f"<{guard.max:g}" if guard.max is not None else "", f">{guard.min:g}" if guard.min is not None else ""]
-    few = f", at least {guard.min_samples} samples" if guard.min_samples else ""
-    return f"{name}{' '.join(filter(None, limits))} on {guard.source} (no data: {guard.no_data}{few})"
+def _together(step: Step) -> str:
+    """What prepares and what keeps is told once for all targets; what switches is told for each."""
+    return step.phase if step.phase in ("prepare", "keep") else step.id
 
 
 def plan_lines(plan: Plan, known: Known, width: int) -> list[Line]:
     """The steps, the gate with its guards, what a failure does, and where it runs."""
-    lines = labelled("plan", step_cells(plan.steps), width)
+    lines = labelled("plan", step_cells(plan), width)
     lines += labelled("gate", [Cell(gate_words(plan))], width)
     if plan.guards:
         lines += labelled("guards", [Cell(f"{guard_words(guard)}  ") for guard in plan.guards], width)
     if plan.on_failure == "hold":
         lines += labelled("fails", [Cell("it stops and holds: nothing is put back by itself", "warn")], width)
     elif len(plan.changes) > 1:
-        lines += labelled("fails", [Cell("at host k: hosts 1..k go back")], width)
+        lines += labelled("fails", [Cell("at target k: targets 1..k go back")], width)
     for hook, when in ((plan.pre, "before"), (plan.post, "after")):
         if hook is not None:
             lines += labelled("hook", [Cell(f"{when}: {' '.join(hook.argv)} (at most {hook.timeout_s:g} s)")], width)
@@ -234,28 +230,8 @@ def plan_lines(plan: Plan, known: Known, width: int) -> list[Line]:
     return lines + (labelled("runs", [Cell(known.outlives)], width) if known.outlives else [])
 
 
-def whole_lines(plan: Plan) -> list[str]:
-    """Everything of a plan, a step a line with its deadline, for reading and for `--dry-run`."""
-    lines = [
-        f"operation {plan.op}",
-        f"{plan.kind} {plan.service} in {plan.environment}, planned {plan.at} by {plan.actor} on {plan.host}",
-        f"from      {plan.before.reference if plan.before else 'nothing'}",
-        f"to        {plan.to.reference}",
-        f"put back  {plan.back.reference if plan.back else 'nothing'}",
-        f"reason    {plan.reason or '-'}",
-        f"digest    {plan.digest()}",
-        "",
-        "steps",
-    ]
-    lines += [_step_line(step) for step in plan.steps]
-    lines += ["", "if it fails after the first switch"]
-    lines += [_step_line(step) for step in plan.back_steps] or ["  nothing"]
-    lines += ["", f"gate      {gate_words(plan)}"]
-    lines += [f"guard     {guard_words(guard)}" for guard in plan.guards]
-    lines += ["", *(f"{change.target}: {MODES[change.mode]}" for change in plan.changes)]
-    lines += [f"warning   {warning}" for warning in plan.warnings]
-    return lines + [f"config    {line}" for line in plan.config]
-
-
-def _step_line(step: Step) -> str:
-    return f"  {step.id:<28} {step.title}   (at most {duration(step.deadline_s)})"
+def plan_body(plan: Plan, known: Known, width: int, now: float) -> list[Line]:
+    """All of it; lines part what belongs together where there is room."""
+    rule: list[Line] = [] if known.tight else [(Cell("─" * width, "dim"),)]
+    sides, middle = side_lines(plan, known, width, now), middle_lines(plan, known, width)
+    return [*sides, *rule, *middle, *rule, *plan_lines(plan, known, width)]

@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from quarterdeck.widgets.bars import Bar
-from quarterdeck.widgets.cells import Cell
+from quarterdeck.widgets.cells import UNICODE, Cell
 
 
 class Radio(Bar, can_focus=True):
-    """Options as (label, value); what is chosen is marked, and told when it changes."""
+    """Options as (label, value); what is chosen is marked, and told when it changes. A single one is told as it is."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "step(-1)", show=False),
@@ -61,8 +61,12 @@ class Radio(Bar, can_focus=True):
 
     def _paint(self) -> None:
         cells = [Cell(self._label, "accent" if self.has_focus else "dim")]
-        for place, (label, _) in enumerate(self._options):
-            chosen = place == self._place
-            cells.append(Cell(f"({'*' if chosen else ' '}) {label}  ", "head" if chosen else "dim"))
+        if len(self._options) == 1:
+            cells.append(Cell(self._options[0][0]))
+        else:
+            for place, (label, _) in enumerate(self._options):
+                chosen = place == self._place
+                sign = UNICODE.marked if chosen else " "
+                cells.append(Cell(f"({sign}) {label}  ", "head" if chosen else "dim"))
         right = [Cell(" ← →", "accent")] if self.has_focus and len(self._options) > 1 else []
         self.show(cells, right)
