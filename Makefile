@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types imports bench crash soak real screenshots lock wheel clean
+.PHONY: help venv demo test lint types imports bench crash soak real screenshots lock man wheel clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ screenshots: $(STAMP)  ## make every picture in screenshots/
 
 lock: $(STAMP)  ## resolve the dependencies anew into requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --extra gpu --extra keyring pyproject.toml -o requirements.lock
+
+man: $(STAMP)  ## write the manual page into dist/
+	@mkdir -p dist && $(BIN)/quarterdeck man > dist/quarterdeck.1 && echo dist/quarterdeck.1
 
 wheel: $(STAMP)  ## build the wheel into dist/
 	$(BIN)/python -m build --wheel --no-isolation

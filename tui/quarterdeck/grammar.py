@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 
 class Commands(click.Group):
@@ -34,6 +35,8 @@ class Commands(click.Group):
         "wait": ("quarterdeck.commands.wait:wait", "until it ends, fires, clears, moves or is healthy"),
         "do": ("quarterdeck.commands.do:do", "any verb, without a screen"),
         "demo": ("quarterdeck.commands.demo:demo", "the deck on the practice world"),
+        "completions": ("quarterdeck.commands.shell:completions", "the completion script of bash, zsh or fish"),
+        "man": ("quarterdeck.commands.shell:man", "the manual page"),
         "screenshot": ("quarterdeck.commands.screenshot:screenshot", "a picture of the deck as it is here"),
     }
 
@@ -51,6 +54,13 @@ class Commands(click.Group):
         module, _, name = known[0].partition(":")
         command: click.Command = getattr(import_module(module), name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names without importing every command."""
+        found = [
+            CompletionItem(name, help=words) for name, (_, words) in self.lazy.items() if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The help without importing every command."""

@@ -15,22 +15,34 @@ import click
 
 from quarterdeck.boot import Boot
 from quarterdeck.terminal import refusal, slow_link, speaks_utf8
+from quarterdeck_config.kubeconfig import read_kube
 from quarterdeck_config.secrets import redact
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ports import Source
 from quarterdeck_lifecycle.state import StateError, state_folder
+from quarterdeck_lifecycle.text import clean_line
 
 DISCOVERY_S, PROBE_S, TOTAL_S = 3.0, 1.0, 4.0
 """Seconds: discovery at most, a probe at least, and both together."""
+TOOLS = ("git", "docker", "ssh", "tmux", "less", "kubectl", "k9s", "lazygit")
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="one JSON object")
+@click.option("--bundle", is_flag=True, help="write all of it, versions, config and log into one redacted archive")
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> None:
+def doctor(ctx: click.Context, as_json: bool, bundle: bool) -> None:
     """Ends within seconds, whatever hangs. Exit code 0 when all is well, 4 when a source is down, 2 for the config."""
     boot = Boot(config=ctx.obj["config"], read_only=True)
     found = asyncio.run(examine(boot))
+    if bundle:
+        from quarterdeck.bundle import write_bundle
+
+        try:
+            click.echo(write_bundle(boot, found))
+        except OSError as error:
+            raise click.ClickException(f"no bundle was written: {error}") from error
+        return
     click.echo(redact(json.dumps(found, indent=1)) if as_json else redact(text(found)))
     broken = any(source["answers"] is False for source in found["sources"])
     ctx.exit(2 if found["config"]["errors"] else 4 if broken else 0)
@@ -72,7 +84,8 @@ async def examine(boot: Boot) -> dict[str, Any]:
         "state": state,
         "sources": sources,
         "not_used": unused,
-        "tools": {name: shutil.which(name) or "" for name in ("git", "docker", "ssh", "tmux", "less")},
+        "tools": {name: shutil.which(name) or "" for name in TOOLS},
+        "kube": kube(boot),
         "terminal": terminal(boot),
     }  # fmt: skip
 
@@ -106,6 +119,17 @@ async def _state(boot: Boot) -> dict[str, Any]:
         return {"folder": str(folder), "ok": False, "why": str(error)}
     why = "" if verified.ok else f"the ledger is broken at row {verified.first_bad_seq}: {verified.reason}"
     return {"folder": str(folder), "ok": verified.ok, "rows": verified.rows, "why": why}
+
+
+def kube(boot: Boot) -> dict[str, Any]:
+    """The kubeconfig found here, read as data: no exec plugin of it is run."""
+    found = read_kube(boot.env)
+    contexts = [
+        {"name": c.name, "cluster": c.cluster, "namespace": c.namespace, "server": c.server, "sign_in": c.sign_in,
+         "current": c.current}
+        for c in found.contexts
+    ]  # fmt: skip
+    return {"files": list(found.files), "contexts": contexts, "problems": list(found.problems)}
 
 
 def terminal(boot: Boot) -> dict[str, Any]:
@@ -146,6 +170,13 @@ def text(found: dict[str, Any]) -> str:
     if found["not_used"]:
         lines += ["", "looked for and not used"]
         lines += [f"  {f['system']:<11} {f['evidence']} {f['url']}: {f['why']}" for f in found["not_used"]]
+    if found["kube"]["files"]:
+        lines += ["", f"kubeconfig {', '.join(found['kube']['files'])}: read, nothing of it was run; :kube on the deck"]
+        for context in found["kube"]["contexts"]:
+            sign = "*" if context["current"] else " "
+            where = " ".join(clean_line(context[key]) for key in ("name", "server", "namespace") if context[key])
+            lines.append(f"  {sign} {where} (signs in by {context['sign_in'] or 'nothing'})")
+        lines += [f"    {clean_line(problem)}" for problem in found["kube"]["problems"]]
     lines += ["", "tools      " + ", ".join(f"{name} {path or 'missing'}" for name, path in found["tools"].items())]
     seen = found["terminal"]
     lines.append(
