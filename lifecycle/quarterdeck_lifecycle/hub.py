@@ -16,6 +16,7 @@ from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.feed import Feed, Snapshot
 from quarterdeck_lifecycle.ports import Source
 from quarterdeck_lifecycle.records import PANES, WORST_FIRST, Record, Ref, State, pane_of
+from quarterdeck_lifecycle.scope import Shown
 from quarterdeck_lifecycle.tally import NOTHING, Tally, tally
 
 Dirty = Callable[[frozenset[str]], None]
@@ -73,6 +74,8 @@ class Hub:
         self._tickets = 0
         self._pace = 1.0
         self._kept: frozenset[tuple[str, str]] = frozenset()
+        self.shown = Shown(self)
+        """What of it the operator chose to see."""
         for source in sources:
             self.add(source)
 

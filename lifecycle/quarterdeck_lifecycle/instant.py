@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
+
+from quarterdeck_lifecycle.records import Record
 
 Origin = Literal["chart", "change", "log line", "run", "row", "time"]
 LOG_HALF_S = 900.0
 """How much of a log is read on either side of the instant, in seconds."""
 TODAY_S = 20 * 3600.0
+
+RUNS = frozenset({"run", "training_run", "operation"})
+"""Kinds of rows that began at some time: of these an instant shows those that had begun by then."""
+_BEGAN = ("began_at", "started_at", "created_at", "updated_at")
+_HAPPENED = ("active_at", "finished_at", "ended_at", *_BEGAN[:2], "committed_at", *_BEGAN[2:])
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?Z?")
 _AGO = re.compile(r"-\s*(\d+)\s*(s|m|h|d)")
@@ -86,6 +93,22 @@ def right_edge(at: float | None, window: float, now: float) -> float:
 def around(at: float) -> tuple[float, float]:
     """From when until when a log is read to show an instant."""
     return at - LOG_HALF_S, at + LOG_HALF_S
+
+
+def happened(record: Record) -> float | None:
+    """When what a row tells of happened, in epoch seconds: a run's end, an alert's begin, else what is known."""
+    return _first(record, _HAPPENED)
+
+
+def up_to(records: Sequence[Record], at: float | None) -> Sequence[Record]:
+    """Without the runs that had not begun by then; the very sequence while all is live."""
+    if at is None:
+        return records
+    return [row for row in records if row.kind not in RUNS or (_first(row, _BEGAN) or 0.0) <= at]
+
+
+def _first(record: Record, names: Sequence[str]) -> float | None:
+    return next((at for name in names if (at := getattr(record, name, None)) is not None), None)
 
 
 def parse_time(text: str, now: float | None = None) -> float:

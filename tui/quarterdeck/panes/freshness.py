@@ -1,8 +1,8 @@
-"""How a pane is fed, in a word for its title, and what is wrong with it, in a line for its foot."""
+"""How a pane is fed, in a word for its title, and what is wrong with it, in rows for its foot."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from quarterdeck.views.fmt import clock, duration
 from quarterdeck.widgets.cells import UNICODE, Cell
@@ -57,21 +57,30 @@ def _interval(seconds: float) -> str:
     return f"{seconds:.0f}s" if seconds < 120 else f"{seconds / 60:.0f}m"
 
 
-def trouble(snapshots: Sequence[Snapshot], now: float) -> str:
-    """The first failing source: how many rows of it are from when, why, and what mends it. Empty when all is well."""
-    failing = [s for s in snapshots if s.error is not None]
+def trouble(snapshots: Sequence[Snapshot], now: float, colours: Mapping[str, str], most: int) -> list[list[Cell]]:
+    """A row for each failing source, `most` at the most: its environment, how many rows of it are from when, why, and
+    what mends it. Without one, a row for what is partial; none when all is well."""
+    failing = {s.source: s for s in reversed(snapshots) if s.error is not None}
     if not failing:
         warned = next((s for s in snapshots if s.partial), None)
-        return f"{UNICODE.partial} {warned.source}: {warned.partial}" if warned else ""
-    first = failing[0]
-    assert first.error is not None
+        return [[Cell(f"{UNICODE.partial} {warned.source}: {warned.partial}", "warn")]] if warned else []
+    rows = [_trouble(snap, now, colours) for snap in reversed(failing.values())]
+    if len(rows) > most:
+        rows[most - 1].insert(1, Cell(f"(+{len(rows) - most} more) ", "warn"))
+    return rows[:most]
+
+
+def _trouble(snap: Snapshot, now: float, colours: Mapping[str, str]) -> list[Cell]:
+    assert snap.error is not None
+    place = snap.environment
+    cells = [Cell(f"{UNICODE.unknown} ", "warn")]
+    if place:
+        cells.append(Cell(f"{place} ", f"env:{colours[place]}" if place in colours else "warn"))
     rows = ""
-    if first.fetched_at is not None:
-        rows = f"{len(first.rows)} rows from {clock(first.fetched_at, now)} · "
-    mend = "e mend" if not first.error.mend else f"{first.error.mend} · e"
-    names = dict.fromkeys(s.source for s in failing)
-    more = f" (+{len(names) - 1} more)" if len(names) > 1 else ""
-    return f"{UNICODE.unknown} {first.source}: {rows}{reason(first.error)} · {mend}{more}"
+    if snap.fetched_at is not None:
+        rows = f"{len(snap.rows)} rows from {clock(snap.fetched_at, now)} · "
+    mend = "e mend" if not snap.error.mend else f"{snap.error.mend} · e"
+    return [*cells, Cell(f"{snap.source}: {rows}{reason(snap.error)} · {mend}", "warn")]
 
 
 def reason(error: QuarterdeckError) -> str:

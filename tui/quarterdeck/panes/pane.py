@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
 
 from quarterdeck.panes.freshness import how_fed, trouble
+from quarterdeck.panes.layout import CONTEXT
 from quarterdeck.panes.rows import Filter, RowMaker
 from quarterdeck.views.catalog import TABS, TITLES
 from quarterdeck.views.fmt import STYLES, glyph
@@ -19,6 +20,7 @@ from quarterdeck.widgets.cells import Cell, Row
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.feed import Snapshot
 from quarterdeck_lifecycle.hub import Hub
+from quarterdeck_lifecycle.instant import RUNS, up_to, words
 from quarterdeck_lifecycle.kinds import Stats
 from quarterdeck_lifecycle.records import PANES, Record, Ref, Status
 from quarterdeck_lifecycle.serving import served_words
@@ -29,7 +31,12 @@ class PaneTitle(Bar):
 
 
 class PaneNote(Bar):
-    """The last line, when something is wrong."""
+    """One of the last lines, when something is wrong."""
+
+
+MOST_NOTES = 3
+LINES_A_NOTE = 6
+"""A pane gives every sixth of its lines to what is wrong, and one at the least."""
 
 
 class Pane(Vertical):
@@ -59,16 +66,17 @@ class Pane(Vertical):
         self._total = 0
         self._soon = False
         self._chosen = False
-        self._chosen = False
-        self._note = PaneNote()
-        """In the pane once there was something to say."""
+        self.until: float | None = None
+        """The instant that runs are shown up to, in epoch seconds; None while all is live."""
+        self._notes: list[PaneNote] = []
+        """In the pane once there was something to say, one for each failing source."""
         self._served: tuple[int, Mapping[tuple[str, str], str]] = (-1, {})
 
     def compose(self) -> ComposeResult:
         """Title, and table; the foot comes when it is needed."""
         yield PaneTitle(fill="─")
         table = RecordTable()
-        table.set_columns(self.view.columns)
+        table.set_columns(self.maker.layout.columns)
         yield table
 
     @property
@@ -98,8 +106,8 @@ class Pane(Vertical):
         return None if self.ref is None or self.table.cursor_is_ghost else self.hub.find(self.ref)
 
     def snapshots(self) -> list[Snapshot]:
-        """The feeds of the shown kind."""
-        return self.hub.snapshots(self.view.kind)
+        """The feeds of the shown kind, but those of environments that are not shown."""
+        return self.hub.shown.snapshots(self.view.kind)
 
     def collapse(self, collapsed: bool) -> None:
         """Be one line, or open."""
@@ -112,7 +120,7 @@ class Pane(Vertical):
     def choose_tab(self, tab: int) -> None:
         """Show another kind."""
         self.tab = tab % len(self.views)
-        self.table.set_columns(self.view.columns)
+        self.table.set_columns(self.maker.layout.columns)
         self.table.set_rows([], ghosts=False)
         self.show()
         self.post_message(self.TabChanged(self))
@@ -124,6 +132,16 @@ class Pane(Vertical):
         self.show()
         return self.maker.filter.problem
 
+    def choose_columns(self, hidden: frozenset[str]) -> None:
+        """Hide these columns of the shown tab, and no others."""
+        self.maker.hidden = hidden
+        self.show()
+
+    def narrow(self) -> None:
+        """Other environments are shown: a row that is not any more leaves no ghost."""
+        self._chosen = not self.collapsed
+        self.show()
+
     def next_order(self) -> str:
         """Sort by the next order."""
         order = self.maker.next_order()
@@ -134,24 +152,23 @@ class Pane(Vertical):
         """Bring title, table and foot up to what the hub has now."""
         if not self.is_mounted:
             return
-        snapshots = self.snapshots()
-        records = [row for snap in snapshots for row in snap.rows]
+        snapshots, shown = self.snapshots(), self.hub.shown
+        every = [row for snap in snapshots for row in snap.rows]
+        records = shown.kept(every)
         look = self.look()
-        self._total = len(records)
+        self._total = sum(len(snap.rows) for snap in self.hub.snapshots(self.view.kind))
         if not self.collapsed:
-            rows = self.maker.make(records, look)
             table = self.table
+            if self.maker.lay_out(context=self._several(snapshots, every, look)):
+                table.set_columns(self.maker.layout.columns)
+            rows = self.maker.make(up_to(records, self.until), look)
             table.empty = self._empty_lines(snapshots, bool(records))
             # Only another filter may take the cursor off a row that is still there; new data may not.
             gone = self.ref is None or self.hub.find(self.ref) is None
             table.set_rows(rows, ghosts=gone or not self._chosen)
             self._chosen = False
             table.set_sort(self.maker.order, self.maker.reverse)
-            note = trouble(snapshots, look.now)
-            if note and not self._note.is_attached:
-                self.mount(self._note)
-            self._note.set_class(bool(note), "-shown")
-            self._note.show([Cell(note, "warn")])
+            self._show_notes(trouble(snapshots, look.now, self.colours, self._room_of_notes()))
             self._show_title(snapshots, rows, look)
         else:
             self._show_line(snapshots, records, look)
@@ -170,7 +187,29 @@ class Pane(Vertical):
         """What the views may know."""
         if self.view.kind == "version" and self._served[0] != self.hub.generation:
             self._served = self.hub.generation, served_words(self.hub.records())
-        return Look(now=self.now(), colours=self.colours, stats=self.stats, served=self._served[1])
+        known = frozenset(self.hub.shown.known)
+        return Look(self.now(), self.colours, self.stats, self._served[1], known)
+
+    def _several(self, snapshots: list[Snapshot], records: Sequence[Record], look: Look) -> bool:
+        """Whether the environment's column tells rows apart; while there is no row, as it was."""
+        if not records:
+            return any(column.key == CONTEXT for column in self.maker.layout.columns)
+        if len(look.environments) > 1 and any(map(look.environment, records)):
+            return True
+        own = any(column.key == CONTEXT for column in self.view.columns)
+        return own and len({snap.source for snap in snapshots}) > 1
+
+    def _room_of_notes(self) -> int:
+        return max(1, min(MOST_NOTES, self.size.height // LINES_A_NOTE))
+
+    def _show_notes(self, rows: list[list[Cell]]) -> None:
+        while len(self._notes) < len(rows):
+            self._notes.append(PaneNote())
+            self.mount(self._notes[-1])
+        for place, note in enumerate(self._notes):
+            cells = rows[place] if place < len(rows) else []
+            note.set_class(bool(cells), "-shown")
+            note.show(cells)
 
     def _show_title(self, snapshots: list[Snapshot], rows: list[Row], look: Look) -> None:
         focused = self.has_focus_within
@@ -179,10 +218,15 @@ class Pane(Vertical):
         for place, view in enumerate(self.views):
             count = sum(len(s.rows) for s in self.hub.snapshots(view.kind))
             if place == self.tab:
-                shown = f"{len(rows)} of {self._total}" if self.maker.filter else str(self._total)
+                chosen = self.maker.filter or self.hub.shown.chosen
+                shown = f"{len(rows)} of {self._total}" if chosen else str(self._total)
                 left.append(Cell(f"{view.title} {shown} ", "head" if not focused else "accent"))
             elif focused and len(self.views) > 1:
                 left.append(Cell(f"{view.title}{f' {count}' if count else ''} ", "dim"))
+        if self.hub.shown.chosen:
+            left.append(Cell(f"@{','.join(sorted(self.hub.shown.chosen))} ", "warn"))
+        if self.until is not None and self.view.kind in RUNS:
+            left.append(Cell(f"up to {words(self.until, look.now)} ", "warn"))
         if self.maker.filter:
             left.append(Cell(f"/{self.maker.filter.text} ", "warn"))
         if self.maker.order != next(iter(self.view.orders)) or self.maker.reverse:
@@ -205,6 +249,9 @@ class Pane(Vertical):
     def _empty_lines(self, snapshots: list[Snapshot], filtered: bool) -> tuple[str, ...]:
         if filtered:
             return (f"nothing matches /{self.maker.filter.text}", "Esc clears the filter")
+        if self._total:
+            hidden = f"{self._total} {self.view.title.lower()} of other environments"
+            return (f"nothing of {', '.join(sorted(self.hub.shown.chosen))}", f"{hidden}: @ chooses which are shown")
         if not snapshots:
             return (f"no source of {self.view.title.lower()}", *self.looked_for)
         lines: list[str] = []

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import SupportsIndex, overload
 
+from quarterdeck.panes.layout import Layout, lay_out
 from quarterdeck.views.model import Look, View, haystack
 from quarterdeck.widgets.cells import Cell, Row
 from quarterdeck_lifecycle.records import Record, Ref
@@ -48,17 +49,18 @@ class Filter:
 class LazyCells(Sequence[Cell]):
     """The cells of one row, made when they are first asked for: of 10,000 rows forty are on the screen."""
 
-    __slots__ = ("_look", "_made", "_record", "_view")
+    __slots__ = ("_layout", "_look", "_made", "_record", "_view")
 
-    def __init__(self, view: View, record: Record, look: Look) -> None:
-        self._view, self._record, self._look = view, record, look
+    def __init__(self, view: View, record: Record, look: Look, layout: Layout) -> None:
+        self._view, self._record, self._look, self._layout = view, record, look, layout
         self._made: tuple[Cell, ...] | None = None
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """All of them."""
         if self._made is None:
-            self._made = tuple(self._view.row(self._record, self._look).cells)
+            made = self._view.row(self._record, self._look).cells
+            self._made = self._layout.cells(made, self._record, self._look)
         return self._made
 
     @overload
@@ -86,6 +88,9 @@ class RowMaker:
 
     def __init__(self, view: View) -> None:
         self.view = view
+        self.layout = Layout(view.columns)
+        self.hidden: frozenset[str] = frozenset()
+        """The keys of the columns that the operator does not want to see."""
         self.order = next(iter(view.orders))
         self.reverse = False
         self.filter = Filter()
@@ -100,7 +105,8 @@ class RowMaker:
 
     def make(self, records: Iterable[Record], look: Look) -> list[Row]:
         """The rows to show, in order."""
-        stamp = (int(look.now // 60), tuple(sorted(look.colours.items())), tuple(sorted(look.served.items())))
+        colours, served = tuple(sorted(look.colours.items())), tuple(sorted(look.served.items()))
+        stamp = (int(look.now // 60), colours, served, look.environments)
         if stamp != self._minute:
             self._rows.clear()
             self._minute, self._made = stamp, None
@@ -108,6 +114,15 @@ class RowMaker:
         if self._made is None or look.stats:
             self._made = [self._row(record, look) for record in self._sorted]
         return self.filter.kept(self._made, self._haystacks()) if self.filter else list(self._made)
+
+    def lay_out(self, *, context: bool) -> bool:
+        """Lay the columns out anew; whether they are others now. `context`: with the environment's."""
+        layout = lay_out(self.view, self.hidden, context=context)
+        if layout == self.layout:
+            return False
+        self.layout, self._made = layout, None
+        self._rows.clear()
+        return True
 
     def next_order(self) -> str:
         """The next order; after the last one, the first reversed, and so on."""
@@ -144,6 +159,6 @@ class RowMaker:
         known = self._rows.get(record.ref)
         if known is not None and known[0] is record and known[1] is extra:
             return known[2]
-        row = Row(record.ref, LazyCells(self.view, record, look))
+        row = Row(record.ref, LazyCells(self.view, record, look, self.layout))
         self._rows[record.ref] = record, extra, row
         return row

@@ -12,6 +12,7 @@ import msgspec
 from quarterdeck.widgets.cells import Column, Row
 from quarterdeck_lifecycle.kinds import Stats
 from quarterdeck_lifecycle.records import TROUBLE, Record, Ref
+from quarterdeck_lifecycle.scope import environment_of
 
 R = TypeVar("R", bound=Record)
 
@@ -23,8 +24,12 @@ class Look(NamedTuple):
     colours: Mapping[str, str] = {}
     stats: Mapping[Ref, Stats] = {}
     served: Mapping[tuple[str, str], str] = {}
-    several_environments: bool = False
-    several_sources: bool = False
+    environments: frozenset[str] = frozenset()
+    """Those that are known, by which labels are believed."""
+
+    def environment(self, record: Record) -> str:
+        """The environment a row belongs to, or an empty string."""
+        return environment_of(record, self.environments)
 
 
 class View(NamedTuple):
