@@ -1,6 +1,7 @@
-"""Watches kept in state.db, so that they outlive a deck, and are the same on every deck of one user.
+"""Watches kept in state.db, so that they outlive a deck, and are the same on every deck of one user on one project.
 
-A watch is its user's: others who share the state folder neither see it nor are woken by it.
+A watch is its user's: others who share the state folder neither see it nor are woken by it. And it is its project's:
+the sources of another one have the same names and other rows.
 """
 
 from __future__ import annotations
@@ -15,36 +16,37 @@ from quarterdeck_lifecycle.text import clean_line
 from quarterdeck_lifecycle.watches import Watch
 
 MOST = 1000
-"""Watches of one user at a time."""
+"""Watches of one user and project at a time."""
 KEPT = 200
-"""Watches that have ended, of one user, the newest."""
+"""Watches that have ended, the newest."""
 _FIELDS = "id, ref, name, environment, facts, at, ended_at, heard, good"
 _PRUNE = (
-    "DELETE FROM watches WHERE user = ? AND ended_at IS NOT NULL AND id NOT IN "
-    "(SELECT id FROM watches WHERE user = ? AND ended_at IS NOT NULL ORDER BY rowid DESC LIMIT ?)"
+    "DELETE FROM watches WHERE user = :user AND project = :project AND ended_at IS NOT NULL AND id NOT IN (SELECT id "
+    "FROM watches WHERE user = :user AND project = :project AND ended_at IS NOT NULL ORDER BY rowid DESC LIMIT :kept)"
 )
 
 
 class WatchBook:
-    """The watches of one user of this host."""
+    """The watches of one user of this host on one project, which is named by its folder."""
 
-    def __init__(self, db: StateDB, user: str) -> None:
+    def __init__(self, db: StateDB, user: str, project: str) -> None:
         self._db = db
         self._user = user
+        self._project = project
         self._version: int | None = None
 
     async def add(self, watches: Iterable[Watch]) -> None:
         """Keep these; a row that is watched already stays as it is. Raises StateError."""
         rows = [
-            (w.id, self._user, str(w.ref), w.name, w.environment, json.dumps(w.facts), w.at)
+            (w.id, self._user, self._project, str(w.ref), w.name, w.environment, json.dumps(w.facts), w.at)
             for w in watches
-        ]  # fmt: skip
+        ]
 
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 connection.executemany(
-                    "INSERT OR IGNORE INTO watches (id, user, ref, name, environment, facts, at) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO watches (id, user, project, ref, name, environment, facts, at) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     rows,
                 )
 
@@ -87,24 +89,24 @@ class WatchBook:
                     )
                     if done.rowcount:
                         first.add(watch.id)
-                connection.execute(_PRUNE, (self._user, self._user, KEPT))
+                connection.execute(_PRUNE, {"user": self._user, "project": self._project, "kept": KEPT})
             return first
 
         return await self._db.run(work)
 
     async def remove(self, ids: Iterable[str]) -> None:
         """Forget these. Raises StateError."""
-        given = [(self._user, id) for id in ids]
+        given = [(self._user, self._project, id) for id in ids]
 
         def work(connection: sqlite3.Connection) -> None:
             with transaction(connection):
-                connection.executemany("DELETE FROM watches WHERE user = ? AND id = ?", given)
+                connection.executemany("DELETE FROM watches WHERE user = ? AND project = ? AND id = ?", given)
 
         await self._db.run(work)
 
     def _read(self, connection: sqlite3.Connection) -> list[tuple[object, ...]]:
-        sql = f"SELECT {_FIELDS} FROM watches WHERE user = ? ORDER BY rowid LIMIT ?"  # noqa: S608 - our own columns
-        return connection.execute(sql, (self._user, MOST + KEPT)).fetchall()
+        sql = f"SELECT {_FIELDS} FROM watches WHERE user = ? AND project = ? ORDER BY rowid LIMIT ?"  # noqa: S608
+        return connection.execute(sql, (self._user, self._project, MOST + KEPT)).fetchall()
 
 
 def _watch(row: Sequence[object]) -> Watch | None:

@@ -27,6 +27,7 @@ WATCHES = (
     CREATE TABLE watches (
         id TEXT PRIMARY KEY,
         user TEXT NOT NULL,
+        project TEXT NOT NULL,
         ref TEXT NOT NULL,
         name TEXT NOT NULL,
         environment TEXT NOT NULL,
@@ -37,10 +38,11 @@ WATCHES = (
         good INTEGER
     )
     """,
-    "CREATE UNIQUE INDEX watches_one ON watches (user, ref) WHERE ended_at IS NULL",
-    "CREATE INDEX watches_ended ON watches (user, ended_at)",
+    "CREATE UNIQUE INDEX watches_one ON watches (user, project, ref) WHERE ended_at IS NULL",
+    "CREATE INDEX watches_ended ON watches (user, project, ended_at)",
 )
-"""The table of watches, a step of `schema.MIGRATIONS`. `user` is the operating system's."""
+"""The table of watches, a step of `schema.MIGRATIONS`. `user` is the operating system's, `project` a folder: the same
+name of a source means another one elsewhere."""
 
 UNSEEN = "unseen"
 
@@ -87,11 +89,17 @@ def begun(id: str, record: Record, at: float) -> Watch:
     return Watch(id=id, ref=record.ref, name=record.name, environment=record.environment, at=at, facts=facts)
 
 
-def hear(watch: Watch, record: Record | None) -> Heard:
-    """Compare a later record with what was seen last. None: the row is not there, said by a whole listing."""
+def hear(watch: Watch, record: Record | None, namesake: Record | None = None) -> Heard:
+    """Compare a later record with what was seen last. None: the row is not there, said by a whole listing.
+
+    `namesake` is another row of its name, such as the container that took its place.
+    """
     facts = {key: value for key, value in watch.facts.items() if key != UNSEEN}
     if record is None and watch.ref.kind not in LISTED_WHILE_ACTIVE:
-        return Heard(Told("gone", "is not there any more", None, final=True), facts)
+        text = "is not there any more"
+        if namesake is not None:
+            text = f"was replaced: another of its name is {namesake.state}"
+        return Heard(Told("gone", text, None, final=True), facts)
     told, facts = RULES.get(watch.ref.kind, other_rule)(facts, record)
     if told is None and UNSEEN in watch.facts:
         told = Told("seen", f"is seen again: {record.state if record is not None else 'not listed'}", None)

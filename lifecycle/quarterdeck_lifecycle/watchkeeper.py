@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from quarterdeck_lifecycle.feed import Snapshot
 from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.ledger import op_id
 from quarterdeck_lifecycle.records import Record, Ref
@@ -157,7 +158,7 @@ class WatchKeeper:
                     continue
                 if view.record is not None:
                     self._seen[watch.id] = view.record
-                told, facts = hear(watch, view.record)
+                told, facts = hear(watch, view.record, _namesake(watch, known.get((ref.source, ref.kind)), view.record))
             if told is None and facts == watch.facts:
                 continue
             after = msgspec.structs.replace(watch, facts=facts)
@@ -279,3 +280,10 @@ class WatchKeeper:
         task = asyncio.get_running_loop().create_task(run(), name="watches kept")
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
+
+
+def _namesake(watch: Watch, snapshot: Snapshot | None, record: Record | None) -> Record | None:
+    """Another row of the name of one that is gone."""
+    if record is not None or snapshot is None:
+        return None
+    return next((row for row in snapshot.rows if row.name == watch.name), None)

@@ -20,7 +20,7 @@ from scripted import Scripted, container
 class Watched:
     """A keeper with clocks of its own, on a hub of one source."""
 
-    def __init__(self, source: Scripted, state: Path, user: str = "op1") -> None:
+    def __init__(self, source: Scripted, state: Path, user: str, project: str) -> None:
         self.source = source
         self.hub = Hub([source], now=lambda: self.wall)
         self.db = StateDB(state)
@@ -29,7 +29,7 @@ class Watched:
         self.batches: list[int] = []
         self.first: list[str] = []
         self.keeper = WatchKeeper(
-            self.hub, WatchBook(self.db, user), self._tell, first=self._first, now=lambda: self.wall,
+            self.hub, WatchBook(self.db, user, project), self._tell, first=self._first, now=lambda: self.wall,
             clock=lambda: self.seconds,
         )  # fmt: skip
 
@@ -75,8 +75,10 @@ class Watched:
 
 
 @asynccontextmanager
-async def watching(source: Scripted, state: Path, user: str = "op1") -> AsyncIterator[Watched]:
-    made = Watched(source, state, user)
+async def watching(
+    source: Scripted, state: Path, user: str = "op1", project: str = "/src/api"
+) -> AsyncIterator[Watched]:
+    made = Watched(source, state, user, project)
     await made.open()
     try:
         yield made
@@ -125,6 +127,16 @@ async def test_two_decks_tell_each_on_its_own_and_one_alone_elsewhere(tmp_path: 
         assert two.keeper.watches == []
     async with watching(source, tmp_path, "op2") as other:
         assert other.keeper.watches == [], "another user's watches are not mine"
+
+
+async def test_the_sources_of_another_project_say_nothing_of_this_one(tmp_path: Path) -> None:
+    async with watching(Scripted(rows=[container("api")]), tmp_path) as deck:
+        deck.keeper.toggle([deck.row("api")])
+        await deck.rest()
+        async with watching(Scripted(rows=[container("web")]), tmp_path, project="/src/web") as other:
+            await other.hear()
+            assert (other.told, other.keeper.watches) == ([], [])
+        assert len(deck.keeper.refs) == 1
 
 
 async def test_the_same_row_watched_on_both_at_once_is_one_watch(tmp_path: Path) -> None:

@@ -172,6 +172,14 @@ def test_words_name_what_moved() -> None:
     assert told.text == "@champion v17→v18, @old v3→none"
 
 
+def test_a_container_that_was_replaced_is_said_so() -> None:
+    watch = begun("w", container := box("healthy", OK, environment="prod"), 0.0)
+    watch = msgspec.structs.replace(watch, ref=Ref("one", "container", "old"))
+    told = hear(watch, None, msgspec.structs.replace(container, state="starting")).told
+    assert told is not None
+    assert told.text == "was replaced: another of its name is starting"
+
+
 def test_facts_hold_no_time_and_survive_the_state_file_as_texts() -> None:
     for records, _ in CASES.values():
         assert records[0] is not None

@@ -21,14 +21,14 @@ class Watching:
     """What the app has of watches."""
 
     def __init__(self, app: QuarterdeckApp) -> None:
-        boot = app.boot
+        boot, project = app.boot, app.boot.loaded.project
         self._app = app
         self.caller = Caller(self._call)
         self.posts = Caller(self._post)
         self.terminal = Terminal(self._write, boot.env, not app.ascii_glyphs)
         self.keeper = WatchKeeper(
             boot.hub,
-            WatchBook(boot.state, boot.actor.user),
+            WatchBook(boot.state, boot.actor.user, str(project.parent if project is not None else boot.cwd)),
             self.caller.add,
             first=self._first,
             changed=self.show,
