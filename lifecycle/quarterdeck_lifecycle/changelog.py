@@ -224,9 +224,11 @@ class ChangeLog:
         sql = f"SELECT DISTINCT {column} FROM changes WHERE {column} <> '' ORDER BY 1"  # noqa: S608
         return await self._db.run(lambda connection: [row[0] for row in connection.execute(sql)])
 
-    async def of_trouble(self, condition: str, since: datetime) -> Rows:
+    async def that(self, condition: str, since: datetime, until: datetime | None = None) -> Rows:
         """Those that an SQL condition of this program keeps, the oldest first. Raises StateError."""
-        return await self._read(_SELECT + f"WHERE at >= ? AND ({condition}) ORDER BY at, id", [utc_text(since)], None)
+        terms, values = _conditions(since, until, None)
+        sql = _SELECT + f"WHERE {' AND '.join([*terms, f'({condition})'])} ORDER BY at, id"
+        return await self._read(sql, values, None)
 
     async def _read(self, sql: str, values: list[Any], asked: ChangeFilter | None) -> Rows:
         def work(connection: sqlite3.Connection) -> Rows:

@@ -22,6 +22,7 @@ from quarterdeck.panes.lines import change_cells, hint_cells, key_cells, operati
 from quarterdeck.panes.live import LiveStats
 from quarterdeck.panes.metricspane import MetricsPane
 from quarterdeck.panes.pane import Pane
+from quarterdeck.timing import InstantBar, Timing
 from quarterdeck.views.releases import running_cells
 from quarterdeck.watchverbs import WatchVerbs
 from quarterdeck.widgets.bars import Bar
@@ -56,7 +57,7 @@ class KeyBar(Bar):
     """The keys that apply here."""
 
 
-class DeckScreen(Looking, Doing, Deploying, Outward, NeedsLine, WatchVerbs, Screen[None]):
+class DeckScreen(Timing, Looking, Doing, Deploying, Outward, NeedsLine, WatchVerbs, Screen[None]):
     """Five live panes. All data comes from the hub; all verbs go through the operator."""
 
     app: QuarterdeckApp
@@ -74,6 +75,7 @@ class DeckScreen(Looking, Doing, Deploying, Outward, NeedsLine, WatchVerbs, Scre
     def compose(self) -> ComposeResult:
         """Two lines above, three below, the panes between."""
         yield TopBar()
+        yield InstantBar()
         yield NeedsBar()
         self.wide = self._has_room(self.app.size)
         with Container(id="panes", classes="-wide" if self.wide else ""):
@@ -94,6 +96,7 @@ class DeckScreen(Looking, Doing, Deploying, Outward, NeedsLine, WatchVerbs, Scre
             pane.colours = self.app.colours
             pane.looked_for = self.app.boot.looked_for(pane.pane)
         self.listen()
+        self.app.moment.listen(self.follow_moment)
         self.set_interval(60, self.refresh_all)
         self.set_interval(1, self.refresh_window)
         self.focus_pane(self.focused_pane)

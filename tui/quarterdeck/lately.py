@@ -39,7 +39,7 @@ class Lately:
             known = {row.id for row in told}
             read = await log.recent(since, MOST)
             self.recent = deque([*told, *(row for row in read if row.id not in known)][:MOST], MOST)
-            found = await log.of_trouble(CONDITION, since)
+            found = await log.that(CONDITION, since)
             known = {row.id for row in found}
             self._trouble = [*found, *(row for row in self._trouble if row.id not in known)]
             oldest = await log.oldest(1, since)

@@ -172,15 +172,12 @@ class Looking:
         """One down."""
         self._deck.table.action_cursor_down()
 
-    def do_hit_next(self) -> None:
-        """The next row in trouble."""
-        self._next_trouble(1)
-
     def do_hit_previous(self) -> None:
         """The previous row in trouble."""
-        self._next_trouble(-1)
+        self.next_trouble(-1)
 
-    def _next_trouble(self, step: int) -> None:
+    def next_trouble(self, step: int) -> None:
+        """To the next row in trouble, or the one before."""
         deck = self._deck
         keys = [row.key for row in deck.table.rows]
         start = keys.index(deck.table.cursor_key) if deck.table.cursor_key in keys else 0

@@ -39,8 +39,15 @@ class MetricsPane(Pane):
             return
         if chart.display is not shown:
             chart.display = shown
-        if not shown or not isinstance(record, Series) or record is self._charted:
+        if not shown or not isinstance(record, Series):
             return
+        if record is not self._charted:
+            self._draw(chart, record)
+        at = self.until
+        ends = [point for point, _ in record.points[:1] + record.points[-1:]]
+        chart.set_cursor(at if at is not None and ends and ends[0] <= at <= ends[-1] else None)
+
+    def _draw(self, chart: Chart, record: Series) -> None:
         self._charted = record
         chart.set_title(record.label or record.name, record.unit)
         chart.set_threshold(record.maximum)

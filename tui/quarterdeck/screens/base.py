@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from quarterdeck import keys
+from quarterdeck.timing import instant_cells
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.cells import Cell
 
@@ -39,6 +40,8 @@ class SubScreen(Screen[None]):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._title = title
+        self._aside: list[Cell] = []
+        self._leave_moment: Callable[[], None] | None = None
 
     def compose(self) -> ComposeResult:
         """Title, body, foot."""
@@ -52,8 +55,16 @@ class SubScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Show the title and the keys."""
-        self.entitle(self._title)
+        self.entitle(self._title, self._aside)
         self.show_foot()
+        if self._leave_moment is None:
+            self._leave_moment = self.app.moment.listen(lambda: self.entitle(self._title, self._aside))
+
+    def on_unmount(self) -> None:
+        """The deck's instant is of no interest any more."""
+        if self._leave_moment is not None:
+            self._leave_moment()
+            self._leave_moment = None
 
     def show_foot(self) -> None:
         """The keys that apply now; painted only when they are others."""
@@ -67,9 +78,10 @@ class SubScreen(Screen[None]):
         return self.foot
 
     def entitle(self, title: str, right: list[Cell] | None = None) -> None:
-        """Another title."""
-        self._title = title
-        self.query_one(TitleBar).show([Cell(f"─ {title} ", "head")], right or [])
+        """Another title; at its right end where the deck is in time, while that is not now."""
+        self._title, self._aside = title, right or []
+        shown = [*self._aside, *instant_cells(self.app)]
+        self.query_one(TitleBar).show([Cell(f"─ {title} ", "head")], shown)
 
     def action_leave(self) -> None:
         """Back to where the operator was."""

@@ -67,13 +67,13 @@ class ChangesScreen(VerbScreen):
         self.table.empty = ["reading them"]
         self.table.focus()
         self._boot.hub.changes.append(self._told)
-        self._unlisten = self.app.moment.listen(self._go_to_instant)
+        self._unfollow = self.app.moment.listen(self._go_to_instant)
         self._go_to_instant()
 
     def on_unmount(self) -> None:
         """No more."""
         self._boot.hub.changes.remove(self._told)
-        self._unlisten()
+        self._unfollow()
 
     # reading
 

@@ -6,6 +6,7 @@ from quarterdeck.screens.base import VerbScreen
 from quarterdeck.screens.logstream import LEVELS, json_columns
 from quarterdeck.views.fmt import stamp
 from quarterdeck.widgets.logview import LogView
+from quarterdeck_lifecycle.instant import Instant
 
 
 class LogKeys(VerbScreen):
@@ -53,6 +54,14 @@ class LogKeys(VerbScreen):
         """A line to find again."""
         self.view.add_marker(f"marked at {stamp(self.app.now())}", self.app.now())
 
+    def do_instant_take(self) -> None:
+        """Everything goes to the time of the hit, else of the first line in sight."""
+        at = self.view.time_in_sight
+        if at is None:
+            self.app.say("no line in sight carries a time", "warning")
+        else:
+            self.app.moment.put(Instant(at, "log line"))
+
     def do_log_level(self) -> None:
         """All, warnings and above, errors only."""
         self._level = (self._level + 1) % len(LEVELS)
@@ -77,7 +86,9 @@ class LogKeys(VerbScreen):
         self.view.action_scroll_down()
 
     def do_hit_next(self) -> None:
-        """Next hit."""
+        """Next hit of a search; without one, live again when the deck stands at an instant."""
+        if not self.view.searching and self.app.moment.live():
+            return
         self._told(self.view.next_hit())
 
     def do_hit_previous(self) -> None:

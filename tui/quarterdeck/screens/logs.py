@@ -25,7 +25,7 @@ from quarterdeck.views.fmt import stamp
 from quarterdeck.widgets.cells import Cell
 from quarterdeck.widgets.logview import LogView
 from quarterdeck.widgets.prompt import PromptBar
-from quarterdeck_lifecycle.instant import parse_time
+from quarterdeck_lifecycle.instant import LOG_HALF_S, around, parse_time, words
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions, TailsLogs
 from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.text import LogLine, clean_line
@@ -80,10 +80,24 @@ class LogScreen(LogKeys):
         super().on_mount()
         self.view.sources = len(self._refs) > 1
         self.view.focus()
+        self._unfollow = self.app.moment.listen(self.follow_moment)
+        self.follow_moment()
+
+    def follow_moment(self) -> None:
+        """Read around the deck's instant and go there; all is live again without one."""
+        at, now = self.app.moment.at, self.app.now()
+        if at is not None and self.view.go_to_time(at) and self._first and min(self._first.values()) <= at:
+            return
+        since, until = (None, None) if at is None else around(at)
+        self._range = "" if at is None else f"{words(at, now)} ±{LOG_HALF_S / 60:.0f}m"
+        self._options = msgspec.structs.replace(
+            self._options, since=since, until=until, follow=at is None, tail=PAGE if at is None else 50_000
+        )
         self.start()
 
     def on_unmount(self) -> None:
         """Stop reading."""
+        self._unfollow()
         if self._reader is not None:
             self._reader.cancel()
 
@@ -112,6 +126,9 @@ class LogScreen(LogKeys):
             if self.is_mounted:
                 self.view.add_marker(f"the log stopped: {type(error).__name__}: {clean_line(str(error))}")
         self._ended = True
+        if self.is_mounted and (at := self.app.moment.at) is not None:
+            self.view.show_now()
+            self._go_to(at)
         self.show_state()
 
     def take(self, place: int, batch: LogBatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -12,12 +12,15 @@ from textual.containers import VerticalScroll
 from textual.widgets import Input
 
 from quarterdeck.screens.base import VerbScreen
+from quarterdeck.screens.chartmoment import ChartMoment, marks_of
 from quarterdeck.views.fmt import duration
 from quarterdeck.widgets.cells import Cell
-from quarterdeck.widgets.chart import Chart, ChartMark, ChartSeries
+from quarterdeck.widgets.chart import Chart, ChartSeries
 from quarterdeck.widgets.plot import Sample
 from quarterdeck.widgets.prompt import PromptBar
+from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.instant import right_edge
 from quarterdeck_lifecycle.kinds import Series
 from quarterdeck_lifecycle.ports import QueriesSeries
 from quarterdeck_lifecycle.records import Ref
@@ -33,13 +36,14 @@ LEAST_HEIGHT = 6
 POINTS = 240
 
 
-class MetricsScreen(VerbScreen):
+class MetricsScreen(ChartMoment, VerbScreen):
     """Charts of the configured series, the chosen one first; or of one query."""
 
     place = "metrics"
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
         ("help", "keys"), ("chart.left", "earlier"), ("chart.right", "later"), ("chart.shorter", "shorter"),
-        ("chart.longer", "longer"), ("chart.now", "now"), ("chart.query", "query"), ("chart.again", "ask again"),
+        ("chart.longer", "longer"), ("chart.take", "this moment"), ("chart.compare", "before/after"),
+        ("chart.now", "now"), ("chart.query", "query"), ("chart.again", "ask again"),
     )  # fmt: skip
 
     def __init__(self, boot: Boot, ref: Ref | None, expression: str = "") -> None:
@@ -49,6 +53,7 @@ class MetricsScreen(VerbScreen):
         self._expression = expression
         self._window = 2
         self._reader: asyncio.Task[None] | None = None
+        self._moves: list[ChangeRow] = []
         self._warnings: dict[str, None] = {}
         self._found = ""
 
@@ -62,6 +67,7 @@ class MetricsScreen(VerbScreen):
     def on_mount(self) -> None:
         """Begin to draw."""
         super().on_mount()
+        self._unfollow = self.app.moment.listen(self.start)
         for chart in self.query(Chart):
             chart.display = False
         self.start()
@@ -70,8 +76,14 @@ class MetricsScreen(VerbScreen):
 
     def on_unmount(self) -> None:
         """Stop."""
+        self._unfollow()
         if self._reader is not None:
             self._reader.cancel()
+
+    @property
+    def end(self) -> float:
+        """The right edge of the charts, in epoch seconds: now, or about the deck's instant."""
+        return right_edge(self.app.moment.at, self.window, self.app.now())
 
     @property
     def window(self) -> float:
@@ -88,15 +100,19 @@ class MetricsScreen(VerbScreen):
         while True:
             with self.app.busy.work("charts"):
                 await self._draw()
+            if self.end < self.app.now():
+                return  # what is past stays as it was drawn
             await asyncio.sleep(max(5.0, self.window / POINTS))
 
     def _wanted(self) -> list[Series]:
-        rows = [row for snap in self._boot.hub.snapshots("series") for row in snap.rows if isinstance(row, Series)]
+        shown = self._boot.hub.shown
+        rows = [row for snap in shown.snapshots("series") for row in shown.rows(snap) if isinstance(row, Series)]
         rows.sort(key=lambda row: row.ref != self._ref)
         return rows[:MOST]
 
     async def _draw(self) -> None:
-        now, step = self.app.now(), max(1.0, self.window / POINTS)
+        now, step = self.end, max(1.0, self.window / POINTS)
+        self._moves = await self.seen(now)
         self._warnings, self._found = {}, ""
         if self._expression:
             sources = self._askable()
@@ -118,7 +134,7 @@ class MetricsScreen(VerbScreen):
 
     def fit(self) -> None:
         """Share the height among the charts that are shown; none becomes too low to read."""
-        charts = self._charts()
+        charts = self.charts()
         room = self.query_one("#charts").size.height // max(len(charts), 1)
         for chart in charts:
             chart.styles.height = max(LEAST_HEIGHT, room)
@@ -166,7 +182,7 @@ class MetricsScreen(VerbScreen):
             chart.display = True
             chart.set_empty(error.short)
             chart.set_title(title)
-            chart.set_data((), end=self.app.now(), window=self.window, step=max(1.0, self.window / POINTS))
+            chart.set_data((), end=self.end, window=self.window, step=max(1.0, self.window / POINTS))
 
     def _show(
         self, place: int, title: str, unit: str, series: Sequence[Series], now: float, step: float,
@@ -183,45 +199,40 @@ class MetricsScreen(VerbScreen):
             ChartSeries(_name(one), [Sample(at, value) for at, value in one.points], STYLES[n % len(STYLES)])
             for n, one in enumerate(series[:LINES])
         ]
-        chart.set_data(drawn, end=now, window=self.window, step=step, marks=self._marks(now))
-
-    def _marks(self, now: float) -> list[ChartMark]:
-        """Releases and alias moves that were seen in the window."""
-        moves = [c for c in self.app.recent if c.at.timestamp() >= now - self.window]
-        named = {(c.ref, c.at) for c in moves if c.what == "image"}
-        marks = []
-        for change in moves:
-            if change.what == "image" or (change.what == "image_id" and (change.ref, change.at) not in named):
-                marks.append(ChartMark(change.at.timestamp(), f"{_tag(change.after)} {change.name}"))
-            elif change.what.startswith("alias "):
-                after = f"v{change.after}" if change.after.isdigit() else change.after
-                marks.append(ChartMark(change.at.timestamp(), f"@{change.what[6:]} {after or 'none'}"))
-        return marks[:10]
+        chart.set_data(drawn, end=now, window=self.window, step=step, marks=marks_of(self._moves))
+        self.stand(chart)
 
     @on(Chart.CursorMoved)
     def read_out(self, event: Chart.CursorMoved) -> None:
         """All charts read the same instant."""
-        for chart in self._charts():
+        for chart in self.charts():
             if chart is not event.chart and chart.cursor_at != event.at:
                 chart.set_cursor(event.at)
 
-    def _charts(self) -> list[Chart]:
+    def asks(self) -> Iterator[tuple[str, QueriesSeries, str, Callable[[Series], str]]]:
+        """What is drawn: name, source, expression, and how one of several series is told from the others."""
+        if self._expression:
+            for _, found in self._askable()[:1]:
+                yield self._expression, found, self._expression, _name
+            return
+        for row in self._wanted():
+            source = self._boot.hub.sources.get(row.ref.source)
+            if isinstance(source, QueriesSeries) and row.expr:
+                yield row.label or row.name, source, row.expr, _name
+
+    def charts(self) -> list[Chart]:
+        """Those that are shown, the first one first."""
         return [chart for chart in self.query(Chart) if chart.display]
 
     def do_chart_left(self) -> None:
         """Earlier."""
-        for chart in self._charts()[:1]:
+        for chart in self.charts()[:1]:
             chart.action_cursor_left()
 
     def do_chart_right(self) -> None:
         """Later."""
-        for chart in self._charts()[:1]:
+        for chart in self.charts()[:1]:
             chart.action_cursor_right()
-
-    def do_chart_now(self) -> None:
-        """Live again."""
-        for chart in self._charts():
-            chart.set_cursor(None)
 
     def do_chart_shorter(self) -> None:
         """A shorter window."""
@@ -271,18 +282,12 @@ class MetricsScreen(VerbScreen):
         if event.kept and event.value.strip():
             self._expression = event.value.strip()
             self.app.remember(f"query {self._expression}")
-            for chart in self._charts():
+            for chart in self.charts():
                 chart.display = False
             self.start()
         elif not self._expression and self._ref is None:
             self.dismiss()
         self.set_focus(None)
-
-
-def _tag(image: str) -> str:
-    """The tag of an image's reference, or the beginning of its digest."""
-    name, _, tag = image.rpartition(":")
-    return tag[:8] if name and "/" not in tag else image.rpartition("/")[2]
 
 
 def _name(series: Series) -> str:

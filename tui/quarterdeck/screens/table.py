@@ -12,6 +12,8 @@ from quarterdeck.screens.base import SubScreen
 from quarterdeck.widgets.cells import Column
 from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck.widgets.table import RecordTable
+from quarterdeck_lifecycle.instant import RUNS, Instant, happened
+from quarterdeck_lifecycle.records import Ref
 
 
 class TableScreen(SubScreen):
@@ -21,6 +23,8 @@ class TableScreen(SubScreen):
         Binding("slash", "filter", show=False),
         Binding("j", "walk(1)", show=False),
         Binding("k", "walk(-1)", show=False),
+        Binding("i", "instant", show=False),
+        Binding("n", "live", show=False),
     ]
 
     def __init__(self, title: str, columns: Sequence[Column], empty: str) -> None:
@@ -65,3 +69,15 @@ class TableScreen(SubScreen):
             self.table.action_cursor_down()
         else:
             self.table.action_cursor_up()
+
+    def action_instant(self) -> None:
+        """Everything goes to when what the row tells of happened."""
+        key = self.table.cursor_key
+        record = self.app.boot.hub.find(key) if isinstance(key, Ref) else None
+        at = None if record is None else happened(record)
+        if record is not None and at is not None:
+            self.app.moment.put(Instant(at, "run" if record.kind in RUNS else "row", record.name))
+
+    def action_live(self) -> None:
+        """All is live again."""
+        self.app.moment.live()

@@ -79,7 +79,9 @@ class TextScreen(SubScreen):
         self.view.focus()
 
     def action_next_hit(self) -> None:
-        """Next."""
+        """Next; without a search, live again when the deck stands at an instant."""
+        if not self.view.searching and self.app.moment.live():
+            return
         self._told(self.view.next_hit())
 
     def action_previous_hit(self) -> None:

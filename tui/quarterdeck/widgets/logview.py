@@ -161,6 +161,20 @@ class LogView(LogCopy):
                 return True
         return False
 
+    @property
+    def searching(self) -> bool:
+        """Hits of a search are shown."""
+        return self._search is not None
+
+    @property
+    def time_in_sight(self) -> float | None:
+        """The time of the hit that was gone to, else of the first line in sight that has one, in epoch seconds."""
+        for index in range(self._hit_index, self._window.count):
+            line = self._window.line(index)
+            if line is not None and line.at is not None:
+                return line.at
+        return None
+
     def add_marker(self, text: str, at: float | None = None) -> None:
         """Put a line of the operator's own behind the newest one."""
         self.append([LogLine(text, (), MARKER, at)])
