@@ -87,15 +87,15 @@ class DrillWorld(PracticeWorld):
         return any(words in event["words"] for event in self.record["events"])
 
     def happens(self, words: str, leap: float = 10.0) -> None:
-        """Let time leap until an event of the record says this. Raises TimeoutError."""
+        """Let time leap until an event of the record says this. Raises AssertionError."""
         self._leaping(lambda: self.told(words), leap, repr(words))
 
     def happens_that(self, condition: Callable[[], bool], what: str, leap: float = 5.0) -> None:
-        """Let time leap until it is so. Raises TimeoutError."""
+        """Let time leap until it is so. Raises AssertionError."""
         self._leaping(condition, leap, what)
 
     def is_solved(self, leap: float = 5.0) -> None:
-        """Let time leap until the drill is solved. Raises TimeoutError."""
+        """Let time leap until the drill is solved. Raises AssertionError."""
         self._leaping(lambda: self.solved, leap, "the drill solved")
 
     def _leaping(self, condition: Callable[[], bool], leap: float, what: str) -> None:
@@ -112,4 +112,8 @@ class DrillWorld(PracticeWorld):
                 self.clock.leap(leap)
             return False
 
-        wait_until(look, f"{what}, {self.record['state']}: {self.record['events']}, not met: {self.unmet}")
+        try:
+            wait_until(look, what)
+        except TimeoutError as error:
+            found = self.record
+            raise AssertionError(f"{error}; {found['state']}: {found['events']}, not met: {self.unmet}") from None
