@@ -243,17 +243,6 @@ class Looking:
                 values[field] = str(value)
         deck.app.choose(f"copy of {record.name}", list(values.items()), deck.app.copy)
 
-    def do_link(self) -> None:
-        """The row's web address, shown and copied."""
-        deck = self._deck
-        record = deck.record
-        if record is None or not record.url:
-            deck.app.say("this row has no web address", "warning")
-        elif not record.url.startswith(("http://", "https://")):
-            deck.app.say(f"not a web address: {record.url[:80]}", "warning")
-        else:
-            deck.app.copy(record.url)
-
     def do_owner(self) -> None:
         """Jump to what the row belongs to: the source repository, the run that built it, the model."""
         deck = self._deck

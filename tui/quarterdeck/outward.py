@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
+from quarterdeck.looking import owner_of
 from quarterdeck.panes.lines import place_words
 from quarterdeck_config.masking import mask_args
 from quarterdeck_config.schema import Command
@@ -18,11 +19,14 @@ from quarterdeck_lifecycle.records import Record
 from quarterdeck_lifecycle.state import StateError
 from quarterdeck_lifecycle.text import clean_line
 from quarterdeck_lifecycle.verbs import Verb
+from quarterdeck_lifecycle.webaddress import addresses, hosts_of
 
 if TYPE_CHECKING:
     from quarterdeck.deck import DeckScreen
 
 KUBE_S = 5.0
+OWNERS = 4
+"""How far a row's owners are followed for a page."""
 
 
 class Outward:
@@ -31,6 +35,31 @@ class Outward:
     @property
     def _leaving(self) -> DeckScreen:
         return cast("DeckScreen", self)
+
+    def do_link(self) -> None:
+        """The row's web address, shown and copied; several to choose from where it has no page of its own."""
+        app, record = self._leaving.app, self._leaving.record
+        if record is None:
+            return
+        records = app.boot.hub.records()
+        owners: list[Record] = []
+        while len(owners) < OWNERS and (owner := owner_of(owners[-1] if owners else record, records)) is not None:
+            if owner is record or owner in owners:
+                break
+            owners.append(owner)
+        sources = {name: source.address for name, source in app.boot.hub.sources.items()}
+        hosts = hosts_of(sources.values(), [row.url for row in records if row.kind == "repository"])
+        found = addresses(record, owners, sources, hosts)
+        good = [address for address in found if not address.why_not]
+        if not found:
+            kind = record.kind.replace("_", " ")
+            app.say(f"this row has no web address: no page of a {kind} is known, nor of what owns it", "warning")
+        elif not good:
+            app.say(f"{found[0].why_not}: {found[0].url[:80]} (not copied)", "warning")
+        elif len(good) == 1 or good[0].url == record.url:
+            app.copy(good[0].url)
+        else:
+            app.choose(f"web address of {record.name}", [(each.what, each.url) for each in good], app.copy)
 
     def do_log(self) -> None:
         """Every call that was made."""
