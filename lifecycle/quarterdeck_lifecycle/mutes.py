@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from quarterdeck_lifecycle.needs import SOURCE, Need
+from quarterdeck_lifecycle.need import SOURCE, Need
 from quarterdeck_lifecycle.records import Ref
 
 FORGOTTEN_S = 30 * 86_400.0

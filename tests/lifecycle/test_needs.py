@@ -10,10 +10,11 @@ import pytest
 
 from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, RateLimited, Timeout
 from quarterdeck_lifecycle.feed import Snapshot
-from quarterdeck_lifecycle.kinds import Alert, Container, Operation, PullRequest, Run, Service, TrainingRun
+from quarterdeck_lifecycle.kinds import Alert, Container, Operation, PullRequest, Repository, Run, Service, TrainingRun
 from quarterdeck_lifecycle.mutebook import MuteBook
 from quarterdeck_lifecycle.mutes import FORGOTTEN_S, Mute, sort
-from quarterdeck_lifecycle.needs import HARM_WORDS, Harm, Me, Need, needs
+from quarterdeck_lifecycle.need import HARM_WORDS, Harm, Me, Need
+from quarterdeck_lifecycle.needs import needs
 from quarterdeck_lifecycle.records import Record, Ref, State, Status
 from quarterdeck_lifecycle.state import StateDB
 
@@ -80,6 +81,8 @@ NEEDED: list[tuple[Record, Harm, str]] = [
     (operation("1", waits=True), Harm.WAITING, "waits for you"),
     (operation("1", result="STUCK", alive=False), Harm.STUCK, "stuck"),
     (operation("1", alive=False), Harm.STUCK, "no runner"),
+    (Repository(ref=Ref("git", "repository", "/a"), name="a", path="/a", status=Status.BAD, state="broken config"),
+     Harm.BLIND, "broken config"),
     (training(Status.LOOK, note="stalled: no metric for 15m"), Harm.LEARNING, "stalled"),
     (training(Status.BAD, metrics={"loss": "nan"}), Harm.LEARNING, "NaN"),
     (training(Status.BAD, metrics={"loss": "nan"}, finished_at=NOW - 60), Harm.LEARNING, "NaN"),
@@ -102,6 +105,7 @@ LEFT_ALONE: list[Record] = [
                 state="open", draft=True, asked=("ann-b",)),
     PullRequest(ref=Ref("gh", "pull_request", "4"), name="api #4", number=4, repository="acme/api", title="fix",
                 state="open", asked=("bob",)),
+    Repository(ref=Ref("git", "repository", "/a"), name="a", path="/a", status=Status.BAD, state="conflicts"),
     operation("1", waits=True, user="ann"),
     operation("1"),
     operation("1", result="SUCCEEDED", alive=False),

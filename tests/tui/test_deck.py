@@ -15,7 +15,7 @@ def world() -> Scripted:
     return Scripted(
         rows=[
             container("api", "running", image="team/api:v41"),
-            container("etl", "exited 137", Status.BAD, note="killed for want of memory"),
+            container("etl", "exited 137 OOM", Status.BAD, note="killed for want of memory"),
             container("redis", "running"),
         ]
     )
@@ -33,7 +33,7 @@ async def test_trouble_stands_first_and_is_named_above() -> None:
     async with deck([world()]) as d:
         rows = [row.key.id for row in d.app.deck.table.rows]
         assert rows[0] == "id-etl"
-        assert "etl killed for want of memory" in d.text.split("\n")[1]
+        assert "! ✗etl exited 137 OOM" in d.text.split("\n")[1]
 
 
 async def test_a_failing_source_keeps_its_rows_and_says_why() -> None:

@@ -19,7 +19,8 @@ from quarterdeck_config.load import Loaded
 from quarterdeck_config.schema import Config, Environment
 from quarterdeck_lifecycle.errors import AuthFailed
 from quarterdeck_lifecycle.kinds import Alert, Container, Run
-from quarterdeck_lifecycle.needs import Harm, Need, of_rows
+from quarterdeck_lifecycle.need import Harm, Need
+from quarterdeck_lifecycle.needrows import of_rows
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.records import Record, Ref, Status
 from scripted import Scripted, container

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from quarterdeck_lifecycle.feed import Snapshot
 from quarterdeck_lifecycle.mutebook import MuteBook
 from quarterdeck_lifecycle.mutes import NOTHING, Mute, Sorted, sort
-from quarterdeck_lifecycle.needs import Me, Need, of_rows, of_sources, ordered
+from quarterdeck_lifecycle.need import Me, Need
+from quarterdeck_lifecycle.needrows import of_rows
+from quarterdeck_lifecycle.needs import of_sources, ordered
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.ports import KnowsMe
 from quarterdeck_lifecycle.records import State

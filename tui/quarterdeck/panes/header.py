@@ -11,7 +11,7 @@ from quarterdeck.panes.lines import place_words
 from quarterdeck.views.fmt import duration
 from quarterdeck.views.needs import count_cells, line_cells
 from quarterdeck.widgets.cells import Cell
-from quarterdeck_lifecycle.needs import Need
+from quarterdeck_lifecycle.need import Need
 from quarterdeck_lifecycle.policy import Place
 
 if TYPE_CHECKING:

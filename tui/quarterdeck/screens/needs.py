@@ -16,7 +16,7 @@ from quarterdeck.screens.text import TextScreen
 from quarterdeck.views.needs import COLUMNS, idle_row, need_row, need_text
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.mutes import Mute
-from quarterdeck_lifecycle.needs import SOURCE, Need
+from quarterdeck_lifecycle.need import SOURCE, Need
 from quarterdeck_lifecycle.verbs import Verb
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from quarterdeck.views.fmt import STYLES, age, duration, glyph, one_line
 from quarterdeck.widgets.cells import Cell, Column, Row
 from quarterdeck_lifecycle.mutes import Mute
-from quarterdeck_lifecycle.needs import HARM_WORDS, Need
+from quarterdeck_lifecycle.need import HARM_WORDS, Need
 from quarterdeck_lifecycle.records import Status
 
 COLUMNS = (
