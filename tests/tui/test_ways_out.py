@@ -17,7 +17,7 @@ from quarterdeck_config.redact import REDACTOR
 from quarterdeck_config.schema import Command, Config
 from quarterdeck_lifecycle.calls import CALLS, CallLog, shown
 from quarterdeck_lifecycle.ledger import Filter
-from scripted import Scripted, container
+from scripted import Does, Scripted, container
 
 KUBE = """\
 apiVersion: v1
@@ -169,3 +169,17 @@ def test_kubeconfigs_are_merged_as_kubectl_does_and_a_broken_one_is_said(tmp_pat
     two.write_text("contexts: [")
     assert len(read_kube({"KUBECONFIG": f"{two}", "HOME": str(tmp_path)}).problems) == 1
     assert read_kube({"HOME": str(tmp_path)}).files == ()
+
+
+async def test_a_preview_is_copied_as_the_command_that_does_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+    world = Scripted(rows=[container("a b'c")])
+    world.actions["container.restart"] = Does(world, "container.restart")
+    async with deck([world]) as d:
+        await d.press("R")
+        assert "Y copies it as a command" in d.text
+        await d.press("Y")
+        await d.until(lambda: d.app.clipboard)
+        ref = str(d.app.deck.pane.ref)
+        assert shlex.split(d.app.clipboard) == ["quarterdeck", "do", "container.restart", ref]
+        assert not world.actions["container.restart"].executed

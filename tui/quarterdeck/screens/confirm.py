@@ -19,6 +19,7 @@ from quarterdeck.screens.typed import TypedInput
 from quarterdeck.views.planwords import brief
 from quarterdeck_lifecycle.ports import Preview
 from quarterdeck_lifecycle.verbs import Verb
+from quarterdeck_lifecycle.verbs.words import do_command
 
 if TYPE_CHECKING:
     from quarterdeck.app import QuarterdeckApp
@@ -40,6 +41,7 @@ class ConfirmDialog(Dialog[str]):
         Binding("escape,n", "cancel", show=False),
         Binding("y", "confirm", show=False),
         Binding("c", "copy_command", show=False),
+        Binding("Y,ctrl+y", "copy_do", show=False),
         Binding("up", "scroll_body(-1)", show=False),
         Binding("down", "scroll_body(1)", show=False),
         Binding("pageup", "page_body(-1)", show=False),
@@ -98,9 +100,9 @@ class ConfirmDialog(Dialog[str]):
                 word = "the count" if len(self._previews) > 1 else "the name"
                 yield line(f"type {word} to confirm: {self.expected}   (paste does not count)", "bold")
                 yield TypedInput(id="typed", stamp=lambda key: self._stamp(key))
-                yield line("Enter confirms once it matches · Esc cancels · nothing is sent yet", "dim")
+                yield line("Enter confirms once it matches · Esc cancels · ^Y copies it as a command", "dim")
             else:
-                yield line("y confirms · n or Esc cancels · c copies the command · nothing is sent yet", "bold")
+                yield line("y confirms · Esc cancels · Y copies it as a command, c the system's own", "bold")
 
     def _lines(self, preview: Preview) -> Iterator[Static]:
         for warning in preview.warnings:
@@ -174,8 +176,12 @@ class ConfirmDialog(Dialog[str]):
             else:
                 self.app.bell()
 
+    def action_copy_do(self) -> None:
+        """`quarterdeck do ...`: the same through the same door."""
+        self._owner.copy("\n".join(map(do_command, self._previews)))
+
     def action_copy_command(self) -> None:
-        """The command line that does the same."""
+        """The system's own command line that does the same."""
         command = "\n".join(preview.command for preview in self._previews if preview.command)
         if command:
             self._owner.copy(command)
