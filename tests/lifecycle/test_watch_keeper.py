@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from quarterdeck_lifecycle.errors import Unavailable
 from quarterdeck_lifecycle.feed import Feed
 from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.records import Record, Ref
-from quarterdeck_lifecycle.state import StateDB
+from quarterdeck_lifecycle.state import StateDB, StateError
 from quarterdeck_lifecycle.watchbook import WatchBook
 from quarterdeck_lifecycle.watchkeeper import GRACE_S, News, WatchKeeper
 from scripted import Scripted, container
@@ -247,3 +249,20 @@ async def test_a_state_file_that_fails_is_said_and_the_watch_works_on(tmp_path: 
         source.replace(Ref("local", "container", "id-api"), "exited")
         await deck.again()
         assert deck.told == deck.first == ["api ended"]
+
+
+async def test_a_watch_that_could_not_be_written_is_not_taken_for_one_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise StateError("the state file cannot be used", why="no space is left on its disk")
+
+    async with watching(Scripted(rows=[container("api")]), tmp_path) as deck:
+        with monkeypatch.context() as patch:
+            patch.setattr(WatchBook, "add", full)
+            deck.keeper.toggle([deck.row("api")])
+            await deck.rest()
+        assert "no space" in deck.keeper.trouble
+        deck.keeper._book.again()
+        await deck.hear()
+        assert len(deck.keeper.refs) == 1
