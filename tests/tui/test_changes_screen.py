@@ -155,7 +155,7 @@ async def test_what_is_seen_meanwhile_comes_in_at_the_top_and_the_cursor_stays()
         key = screen(d).table.cursor_key
         source.rows = [container("api", image="app:2")]
         d.app.boot.hub.poke()
-        await d.shows("image app:1→app:2")
+        await d.shows("image 1→2")
         await d.rest()
         assert screen(d).table.cursor_key == key
         assert "4 of 4" in d.text

@@ -50,7 +50,13 @@ def change_words(row: ChangeRow) -> str:
     if row.what in ("new", "gone"):
         detail = _short(row.after or row.before)
         return f"{row.kind} {row.what}{' ' + detail if detail else ''}"
-    return f"{row.what} {_short(row.before) or '-'}→{_short(row.after) or '-'}"
+    before, after = row.before, row.after
+    if row.what == "image":
+        # Of two tags of one repository only the tags differ.
+        (old, _, old_tag), (new, _, new_tag) = before.rpartition(":"), after.rpartition(":")
+        if old and old == new and "/" not in old_tag + new_tag:
+            before, after = old_tag, new_tag
+    return f"{row.what} {_short(before) or '-'}→{_short(after) or '-'}"
 
 
 def _short(value: str) -> str:
