@@ -125,6 +125,8 @@ async def release(desk: Desk, service: str, planning: Planning, flags: Flags, ki
     environment = environment_of(desk, service, flags.environment) if service else flags.environment
     try:
         try:
+            if kind == "rollback":
+                await desk.make_room()
             if service and not flags.dry_run:
                 await settle_dead(desk, service, environment)
             plan = await planning(desk, environment, flags)

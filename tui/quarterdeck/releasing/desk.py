@@ -25,6 +25,7 @@ from quarterdeck.releasing.linkless import refuse_agent_only
 from quarterdeck.releasing.opfolder import OpFolder
 from quarterdeck.releasing.outliving import Host, outlives, this_host
 from quarterdeck.releasing.report import incident
+from quarterdeck.releasing.room import keep_room, make_room
 from quarterdeck_adapters.blocking import call
 from quarterdeck_config.secrets import redact
 from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Refused
@@ -84,6 +85,10 @@ class Desk:
         services = self.boot.loaded.config.services
         return [(name, environment) for name, service in services.items() for environment in service.environments]
 
+    async def make_room(self) -> None:
+        """Before a way back: let a full disk of the state stop it not."""
+        await call(lambda: make_room(self._folder), deadline=10, source="state", what="making room")
+
     # planning
 
     async def plan(
@@ -94,6 +99,8 @@ class Desk:
 
         `wanted` is a tag, a digest, or one of the contract's REF forms. Raises Refused, NotFound, Unavailable.
         """
+        if kind == "rollback":
+            await self.make_room()
         return await planned.service_plan(
             self.boot, service, environment, wanted, kind=kind, to_revision=to_revision, back=back, reason=reason
         )
@@ -115,6 +122,7 @@ class Desk:
         service: str = "",
     ) -> Plan:  # fmt: skip
         """Decide to move an alias back to its last champion, or to the version named. Raises as `plan` does."""
+        await self.make_room()
         return await planned.alias_plan(
             self.boot, model, "", alias, environment, kind="rollback", to_revision=to_revision, reason=reason,
             back=back, service=service,
@@ -159,6 +167,8 @@ class Desk:
         folder.make()
         starting = await self._held(folder)
         try:
+            if plan.kind != "rollback":
+                await call(lambda: keep_room(self._folder), deadline=10, source="state", what="keeping room")
             folder.reserve()
             await self._begin(plan, context)
             journal = LedgerJournal(plan, self.boot.ledger, folder, redact)
@@ -304,6 +314,7 @@ class Desk:
         Answers (op, result, message) of those that were settled now. Done again it changes nothing.
         """
         self._writing("the recovery")
+        await self.make_room()
         rows = [await self.store.operation(op)] if op else await self.store.unended()
         settled = []
         for row in rows:
@@ -369,4 +380,3 @@ class Desk:
     async def _write(self, action: str, ref: str, phase: Phase, why: str, op: str, result: str) -> None:
         entry = Entry(action=action, phase=phase, op=op, ref=ref, why=why, result=result)
         await self.boot.ledger.append(entry)
-
