@@ -25,7 +25,7 @@ class LostLink(Drill):
     hints = (
         "A source that does not answer is said on its pane: last good rows stay, marked. e says what is wrong.",
         "9 shows the release: its runner is gone, it stands where it stood. Nothing can be settled without the link.",
-        "When the link is back: 9, on the operation R recovers it. It looks at the targets, and puts back.",
+        "When the link is back: 9, Enter, R recovers it. It looks at the targets, and puts back what it must.",
     )
     worth = {
         "operations": "the operations (9) show that the release has lost its runner",
