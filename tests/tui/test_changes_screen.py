@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deckcase import Deck, deck
+from quarterdeck.panes.changestrip import ChangeStrip
 from quarterdeck.screens.changes import ChangesScreen
 from quarterdeck_lifecycle import changepages
 from quarterdeck_lifecycle.changelog import ChangeRow
@@ -169,3 +170,28 @@ async def test_what_is_no_expression_is_said_and_looked_for_as_it_stands(text: s
         shown = await d.burst(text, "enter")
         assert "1 of 2" in shown
         assert any("not a regular expression" in toast for toast in d.toasts)
+
+
+@pytest.mark.parametrize(("size", "lines"), [((80, 24), 1), ((160, 45), 4)])
+async def test_the_deck_shows_what_changed_last_and_nothing_of_it_ticks(size: tuple[int, int], lines: int) -> None:
+    source = Scripted(rows=[container("api", image="app:1")])
+    async with deck([source], size=size) as d:
+        note = "label quarterdeck.actor says so"
+        await d.app.boot.changelog.add([change(n, n, actor="op2?", note=note) for n in range(1, 5)])
+        await d.app.lately.read()
+        d.app.deck.refresh_all()
+        await d.rest()
+        strip = d.app.deck.query_one(ChangeStrip)
+        assert strip.size.height == lines
+        shown = "\n".join(d.text.split("\n")[strip.region.y : strip.region.bottom])
+        assert shown.startswith("△ ")
+        assert "c1 image 1→2" in shown
+        if lines > 1:
+            assert "WHAT CHANGED" in shown
+            assert f"c3 image 1→2{' ' * 44}  by op2?" in shown
+            assert note in shown
+            assert "c4" not in shown
+        d.app.now = lambda: datetime.now(UTC).timestamp() + 300
+        d.app.deck.refresh_all()
+        await d.rest()
+        assert "\n".join(d.text.split("\n")[strip.region.y : strip.region.bottom]) == shown

@@ -18,7 +18,9 @@ from quarterdeck.doing import Doing
 from quarterdeck.looking import Looking
 from quarterdeck.needsline import NeedsBar, NeedsLine, TopBar
 from quarterdeck.outward import Outward
-from quarterdeck.panes.lines import change_cells, hint_cells, key_cells, operation_cells
+from quarterdeck.panes import changestrip
+from quarterdeck.panes.changestrip import ChangeStrip
+from quarterdeck.panes.lines import hint_cells, key_cells, operation_cells
 from quarterdeck.panes.live import LiveStats
 from quarterdeck.panes.metricspane import MetricsPane
 from quarterdeck.panes.pane import Pane
@@ -39,10 +41,6 @@ LOW = 14
 """Below this height the rows of the focused pane need every line."""
 WIDE_ORDER = ("repositories", "containers", "pipelines", "metrics", "models")
 """The grid fills row by row: three panes stand on the left, two on the right."""
-
-
-class ChangeBar(Bar):
-    """The last change that was seen."""
 
 
 class OperationBar(Bar):
@@ -84,7 +82,7 @@ class DeckScreen(Timing, Looking, Doing, Deploying, Outward, NeedsLine, WatchVer
                 collapsed = not self.wide and name != self.focused_pane
                 yield made(name, self.app.boot.hub, self.app.now, collapsed)
         yield PromptBar()
-        yield ChangeBar()
+        yield ChangeStrip()
         yield OperationBar()
         yield HintBar()
         yield KeyBar()
@@ -187,7 +185,7 @@ class DeckScreen(Timing, Looking, Doing, Deploying, Outward, NeedsLine, WatchVer
         """The lines above and below."""
         boot, now = self.app.boot, self.app.now()
         self.show_top()
-        self.query_one(ChangeBar).show(*change_cells(self.app.recent, now))
+        self.query_one(ChangeStrip).show(self.app.lately, now, self.wide and self.size.height >= changestrip.TALL)
         self.show_running()
         self.show_hint()
         self.query_one(KeyBar).show(key_cells(self, boot))

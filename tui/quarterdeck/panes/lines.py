@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck.keys import choose, pretty
-from quarterdeck.views.changes import change_words
-from quarterdeck.views.fmt import clock, glyph, one_line
+from quarterdeck.views.fmt import glyph, one_line
 from quarterdeck.widgets.cells import UNICODE, Cell
-from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.records import Status
 from quarterdeck_lifecycle.verbs import VerbKind
@@ -26,18 +23,6 @@ Cells = tuple[list[Cell], list[Cell]]
 def place_words(place: Place) -> str:
     """A place as it is said: a window opens one source of an environment, so both are named."""
     return f"{place.environment} on {place.source}" if place.environment else place.source
-
-
-def change_cells(recent: Sequence[ChangeRow], now: float) -> Cells:
-    """The last changes, newest first."""
-    if not recent:
-        return [Cell(f"{UNICODE.changed} no change seen yet", "dim")], [Cell("c", "dim")]
-    cells = [Cell(f"{UNICODE.changed} ", "accent")]
-    for row in list(recent)[:3]:
-        cells.append(Cell(f"{clock(row.at.timestamp(), now)} ", "dim"))
-        cells.append(Cell(f"{row.environment + ' ' if row.environment else ''}{row.name} {change_words(row)}  "))
-        cells.append(Cell(f"{'by us' if row.by == 'us' else 'outside'}   ", "ok" if row.by == "us" else "warn"))
-    return cells, [Cell(" c", "dim")]
 
 
 def hint_cells(pane: Pane, boot: Boot) -> list[Cell]:
