@@ -34,6 +34,7 @@ SCREENS: dict[str, str] = {
     "metrics": "5 enter",
     "alerts": "5 z right_square_bracket",
     "hosts": "5 z right_square_bracket right_square_bracket",
+    "needs": "0",
     "changes": "c",
     "ledger": "v",
     "help": "3 question_mark",

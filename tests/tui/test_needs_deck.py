@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -12,17 +13,22 @@ from quarterdeck import needing
 from quarterdeck.boot import Boot
 from quarterdeck.needsline import NeedsBar, TopBar
 from quarterdeck.panes.header import header_cells, need_cells
+from quarterdeck.releasing.opfolder import OpFolder
+from quarterdeck.releasing.servicesource import ServiceSource
+from quarterdeck.screens.operation import OperationScreen
 from quarterdeck.views.needs import line_cells
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.cells import Cell
 from quarterdeck_config.load import Loaded
 from quarterdeck_config.schema import Config, Environment
+from quarterdeck_lifecycle.actor import Actor, op_id
 from quarterdeck_lifecycle.errors import AuthFailed
 from quarterdeck_lifecycle.kinds import Alert, Container, Run
 from quarterdeck_lifecycle.need import Harm, Need
 from quarterdeck_lifecycle.needrows import of_rows
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.records import Record, Ref, Status
+from quarterdeck_lifecycle.release.model import Identity, Plan
 from scripted import Scripted, container
 
 PROD = Config(environments={"prod": Environment(protected=True), "dev": Environment()})
@@ -124,6 +130,36 @@ async def test_a_mute_survives_a_restart_is_listed_and_ends_when_it_gets_worse()
         d.app.deck.refresh_all()
         await d.rest()
         assert await d.app.needing._book.read() == {}
+
+
+async def test_a_release_that_waits_for_a_second_user_needs_them_and_not_the_one_who_started_it() -> None:
+    for user, needed in (("somebody-else", True), (Actor.current().user, False)):
+        async with deck(config=PROD) as d:
+            boot = d.app.boot
+            actor = Actor(user=user, origin="local", host="bastion")
+            image = Identity(kind="image", name="team/api", digest="sha256:bb")
+            plan = Plan(
+                op=op_id(), kind="deploy", service=f"api-{user}", environment="prod", actor=user, origin="local",
+                host="bastion", reason="release 1.42", at="2026-11-23T09:00:00.000000Z", to=image, back=None,
+                approval=True,
+            )  # fmt: skip
+            await boot.desk.store.begin(plan, actor)
+            folder = OpFolder(boot.state.path.parent, plan.op)
+            folder.make()
+            held = folder.hold("worker")
+            assert held is not None
+            boot.hub.add(ServiceSource(boot, boot.desk))
+            await d.rest()
+            assert ("deploy api-somebody-else waits for you prod" in d.text.splitlines()[1]) is needed
+            assert d.app.deck.running
+            if needed:
+                await d.press("0")
+                assert "by somebody-else: release 1.42" in d.text
+                await d.press("enter")
+                assert isinstance(d.app.screen, OperationScreen)
+                await d.press("escape")
+            await boot.desk.store.finish(plan.op, "ABORTED", "")
+            os.close(held)
 
 
 async def test_300_needs_at_once_are_made_once_and_nothing_is_painted_when_nothing_changes(

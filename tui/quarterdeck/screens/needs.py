@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from quarterdeck.panes.freshness import explain
@@ -13,7 +14,10 @@ from quarterdeck.panes.rows import Filter
 from quarterdeck.screens.base import VerbScreen
 from quarterdeck.screens.table import TableScreen
 from quarterdeck.screens.text import TextScreen
+from quarterdeck.views.fmt import glyph, one_line
 from quarterdeck.views.needs import COLUMNS, idle_row, need_row, need_text
+from quarterdeck.widgets.bars import Bar
+from quarterdeck.widgets.cells import Cell
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.mutes import Mute
 from quarterdeck_lifecycle.need import SOURCE, Need
@@ -29,13 +33,18 @@ TIMES: tuple[tuple[str, float | None], ...] = (
 AGES_S = 60.0
 
 
+class WhyBar(Bar):
+    """All that is known of the need under the cursor: its column is narrow."""
+
+
 class NeedsScreen(TableScreen, VerbScreen):
     """Enter goes to the row in its pane; `m` mutes, and tells of a muted one again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("0", "leave", show=False)]
     place: ClassVar[str] = "needs"
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("open", "go there"), ("needs.mute", "mute, or tell again"), ("filter", "filter"), ("help", "the order"),
+        ("open", "go there"), ("needs.mute", "mute, or tell again"), ("needs.watch", "watch"),
+        ("needs.watches", "heard"), ("filter", "filter"), ("help", "the order"),
     )  # fmt: skip
 
     def __init__(self, boot: Boot) -> None:
@@ -44,6 +53,11 @@ class NeedsScreen(TableScreen, VerbScreen):
         self._needs: dict[str, Need] = {}
         self._mutes: dict[str, Mute] = {}
         self._leave: Callable[[], None] | None = None
+
+    def body(self) -> ComposeResult:
+        """The table, its filter, and why the one under the cursor is there."""
+        yield from super().body()
+        yield WhyBar()
 
     @property
     def verbs(self) -> list[Verb]:
@@ -86,9 +100,19 @@ class NeedsScreen(TableScreen, VerbScreen):
         hidden = str(self.table.cursor_key)
         if rows and self.table.cursor_is_ghost and (hidden in self._needs or hidden in self._mutes):
             self.table.move_to_key(rows[0].key)  # only the filter took the row away: no ghost of it
+        self.show_why()
         muted = len(found.muted) + len(found.idle)
         count = f"{shown} of {len(found.told)}" if self.wanted else str(len(found.told))
         self.entitle(f"what needs me: {count}{f' · {muted} muted' if muted else ''}")
+
+    @on(RecordTable.CursorMoved)
+    def show_why(self) -> None:
+        """The need under the cursor in words."""
+        need = self._needs.get(str(self.table.cursor_key))
+        cells: list[Cell] = []
+        if need is not None and not self.table.cursor_is_ghost:
+            cells = [glyph(need.status), Cell(f" {need.text} {need.word}: "), Cell(one_line(need.why), "dim")]
+        self.query_one(WhyBar).show(cells)
 
     @on(RecordTable.RowSelected)
     def chosen(self, event: RecordTable.RowSelected) -> None:
@@ -120,6 +144,22 @@ class NeedsScreen(TableScreen, VerbScreen):
         if failed := self._boot.failed.get(need.ref.source):
             lines = str(failed).splitlines()
         self.app.push_screen(TextScreen(f"how {need.text} is fed", lines or [need.why]))
+
+    # watches
+
+    def do_needs_watch(self) -> None:
+        """Watch the marked ones or the one under the cursor; once more ends it."""
+        keys = [str(key) for key in self.table.marked] or [str(self.table.cursor_key)]
+        rows = [self._boot.hub.find(self._needs[key].ref) for key in keys if key in self._needs]
+        records = [row for row in rows if row is not None]
+        if not records:
+            self.app.say("there is no row of it to watch", "warning")
+        elif self.app.watching is not None:
+            self.app.watching.toggle(records)
+
+    def do_needs_watches(self) -> None:
+        """What is watched, and what was heard."""
+        self.app.deck.do_watches()
 
     # mutes
 
