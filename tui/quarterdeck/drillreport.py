@@ -61,7 +61,8 @@ def report(
     events = list(record.get("events") or ())
     began = next((event["at"] for event in events if event["what"] == "began"), None)
     ours = set(record.get("ops") or ())
-    mine = [row for row in reversed(rows) if row.op not in ours or row.phase == "refused"]
+    # What is done to a colleague's operation is written under its id; all else under it the colleague did.
+    mine = [row for row in reversed(rows) if row.op not in ours or row.action.startswith("operation.")]
     done = [row for row in mine if began is not None and _epoch(row.at) >= int(began)]
     listed = {each.op for each in operations}
     asked = [row for row in done if not row.step and row.phase in ("intent", "refused", "note")]
@@ -99,7 +100,8 @@ def report(
         "verbs": [
             {"after_s": round(max(0.0, _epoch(row.at) - (began or 0.0)), 1), "action": row.action, "ref": row.ref,
              "phase": row.phase, "result": row.result, "why": row.why}
-            for row in done if not row.step and row.phase != "intent" and row.op not in listed
+            for row in done if not row.step and row.phase != "intent"
+            and not (row.op in listed and row.action.startswith("release."))
         ],
         "looked_at": looked, "hints": sum(entry["what"] == "hint" for entry in seen),
         "missed": [
