@@ -110,14 +110,16 @@ async def test_the_calls_are_listed_newest_first_filtered_and_without_secrets() 
     async with deck([Scripted(rows=[container("api")])], size=(120, 24)) as d:
         await d.press(":")
         text = await d.burst("log", "enter")
-        assert text.index("/containers/x/restart") < text.index("127.0.0.1:9090")
+        assert text.index("/containers/x/restart") < text.index("/api?token=***")
         assert "409" in text
         assert "canary-of-calls-1" not in text
         assert "pw9" not in text
         await d.press("/")
         text = await d.burst("prom", "enter")
         assert "/containers/x/restart" not in text
-        assert "127.0.0.1:9090" in text
+        assert "/api?token=***" in text
+        text = await d.press("enter")
+        assert "http://***@127.0.0.1:9090/api?token=***" in text
 
 
 def test_the_ring_of_calls_is_bounded_and_a_call_that_raises_is_kept() -> None:

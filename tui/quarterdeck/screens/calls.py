@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import ClassVar
 
@@ -23,12 +24,14 @@ COLUMNS = (
     Column("status", "STATUS", 12, flex=1, min_width=6),
 )
 SLOW_MS = 1000.0
+_HOST = re.compile(r"^https?://[^/]*")
+_FOLDER = re.compile(r"-C (\S+) ")
 
 
 class CallsScreen(TableScreen):
     """The ring of calls. It stands still while the cursor is off the first row; `/` filters by any column."""
 
-    foot: ClassVar[tuple[tuple[str, str], ...]] = (("Enter", "whole call"), ("/", "filter"), ("Esc", "back"))
+    foot: ClassVar[tuple[tuple[str, str], ...]] = (("Enter", "whole call"), ("/", "filter"))
 
     def __init__(self) -> None:
         super().__init__("calls", COLUMNS, "no call was made yet")
@@ -79,13 +82,21 @@ def words(call: Call) -> str:
     return f"{call.source} {call.method} {call.target} {call.status}"
 
 
+def brief(call: Call) -> str:
+    """The target without what the source's name says already: its host; of git, the folder behind the command."""
+    if call.target.startswith(("http://", "https://")):
+        return _HOST.sub("", call.target) or "/"
+    folder = _FOLDER.match(call.target)
+    return f"{call.target[folder.end() :]}  {folder[1]}" if folder else call.target
+
+
 def call_row(call: Call) -> Row:
     """One call."""
     slow = "warn" if call.ms >= SLOW_MS else "dim"
     return Row(
         call.number,
         (
-            Cell(when(call), "dim"), Cell(call.source), Cell(call.method, "dim"), Cell(call.target),
+            Cell(when(call), "dim"), Cell(call.source), Cell(call.method, "dim"), Cell(brief(call)),
             Cell(f"{call.ms:.0f}", slow), Cell(call.status, "bad" if call.failed else "ok"),
         ),
     )  # fmt: skip
