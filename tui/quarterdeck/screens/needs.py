@@ -43,8 +43,8 @@ class NeedsScreen(TableScreen, VerbScreen):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("0", "leave", show=False)]
     place: ClassVar[str] = "needs"
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("open", "go there"), ("needs.mute", "mute, or tell again"), ("needs.watch", "watch"),
-        ("needs.watches", "heard"), ("filter", "filter"), ("help", "the order"),
+        ("open", "go there"), ("needs.mute", "mute"), ("needs.watch", "watch"),
+        ("needs.watches", "heard"), ("filter", "filter"), ("help", "order"),
     )  # fmt: skip
 
     def __init__(self, boot: Boot) -> None:
