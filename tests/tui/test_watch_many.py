@@ -62,7 +62,7 @@ async def test_one_bell_one_line_one_message(tmp_path: Path) -> None:
             await d.press(":", *"watches", "enter")
             assert isinstance(app.screen, WatchesScreen)
             assert "0 go on, 200 were heard" in d.text, "what was heard is bounded too"
-            await d.press("h")
+            await d.press("x")
             assert "nothing is watched" in d.text
 
 
@@ -82,5 +82,12 @@ async def test_the_list_goes_there_and_removes(tmp_path: Path) -> None:
         assert d.app.deck.pane.ref == Ref("local", "container", "id-etl")
         await d.press("w")
         assert "etl is watched no more" in d.toasts[-1]
+        source.rows = [container("etl", "unhealthy 2/5", Status.BAD, health="unhealthy"), container("api")]
+        d.app.boot.hub.poke()
+        await d.rest()
+        await d.press("0", "w", "h")
+        assert isinstance(d.app.screen, WatchesScreen)
+        assert "1 go on" in d.text
+        await d.press("w", "escape", "escape")
         assert d.app.watching is not None
         assert not d.app.watching.keeper.refs

@@ -80,6 +80,8 @@ LOG_SCREEN = (
 
 NEEDS_SCREEN = (
     _view("needs.mute", "m", "mute", "for 1 or 8 hours, or until it changes; what is muted is told of again", "needs"),
+    _view("needs.watch", "w", "watch", "be told when it ends, clears or is healthy; once more ends the watch", "needs"),
+    _view("needs.watches", "h", "heard", "what is watched, and what was heard", "needs"),
 )
 
 METRICS_SCREEN = (

@@ -27,10 +27,10 @@ class WatchesScreen(TableScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("w,delete", "remove", show=False),
-        Binding("h", "clear", show=False),
+        Binding("x", "clear", show=False),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("Enter", "go there"), ("w", "remove"), ("h", "clear what was heard"), ("/", "filter"),
+        ("Enter", "go there"), ("w", "remove"), ("x", "clear what was heard"), ("/", "filter"),
     )  # fmt: skip
 
     def __init__(self, boot: Boot, keeper: WatchKeeper) -> None:
