@@ -135,7 +135,8 @@ class Undo:
                 continue
             for line in found.log[-EVIDENCE_LINES:]:
                 await self._journal.note("", f"{change.target} | {line}", "note")
-            code = f", exit code {found.exit_code}" if found.exit_code is not None else ""
+            known = found.exit_code is not None and "exit code" not in found.state
+            code = f", exit code {found.exit_code}" if known else ""
             last = f", last said: {found.log[-1][:200]}" if found.log else ""
             told = told or f" (the new one on {change.target}: {found.state or 'state unknown'}{code}{last})"
         return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -18,6 +19,9 @@ from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.release.model import Change, ProbeRule
 from quarterdeck_lifecycle.release.ports import Evidence, Sample, Verdict
 
+LOOP_S = 3.0
+"""How long a container that is restarted again and again is watched for its next end, which tells its exit code."""
+LOOP_POLL_S = 0.05
 HEALTH: dict[str, Verdict] = {"healthy": "pass", "unhealthy": "fail", "starting": "unknown"}
 
 
@@ -81,14 +85,33 @@ async def evidence(moves: Moves, change: Change, which: str, lines: int) -> Evid
     found = await moves.new(change) if which == "new" else await moves.calls.container(read(change).old_id)
     if found is None:
         raise NotFound(f"the {which} {change.place.name} is gone", source=moves.calls.name)
-    running, up = status(found) in ALIVE, status(found) in ("running", "paused")
+    found = await _ended_again(moves.calls, found)
+    up = status(found) in ("running", "paused")
     log = await moves.calls.log(str(found["Id"]), lines) if status(found) != "created" else ()
     return Evidence(
         target=change.target, which="new" if which == "new" else "old",
-        state=status(found) if running else ending(found),
+        state=_running(found) if up else ending(found),
         exit_code=None if up else (found.get("State") or {}).get("ExitCode"), log=log,
         inspect=json.dumps(masked(found), indent=1, sort_keys=True),
     )  # fmt: skip
+
+
+def _running(found: Json) -> str:
+    restarts = found.get("RestartCount") or 0
+    return f"{status(found)}, restarted {restarts} times" if restarts else status(found)
+
+
+async def _ended_again(calls: Calls, found: Json) -> Json:
+    """A container that its engine restarts, once it has ended again; as it is where it lives on."""
+    now: Json = found
+    try:
+        async with asyncio.timeout(LOOP_S):
+            while (now.get("RestartCount") or 0) and status(now) == "running":
+                await asyncio.sleep(LOOP_POLL_S)
+                now = await calls.container(str(found["Id"])) or found
+    except TimeoutError:
+        pass
+    return now
 
 
 def masked(found: Json) -> dict[str, Any]:
