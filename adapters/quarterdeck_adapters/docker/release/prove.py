@@ -85,14 +85,14 @@ async def evidence(moves: Moves, change: Change, which: str, lines: int) -> Evid
     found = await moves.new(change) if which == "new" else await moves.calls.container(read(change).old_id)
     if found is None:
         raise NotFound(f"the {which} {change.place.name} is gone", source=moves.calls.name)
-    found = await _ended_again(moves.calls, found)
-    up = status(found) in ("running", "paused")
-    log = await moves.calls.log(str(found["Id"]), lines) if status(found) != "created" else ()
+    seen = await _ended_again(moves.calls, found)
+    up = status(seen) in ("running", "paused")
+    log = await moves.calls.log(str(seen["Id"]), lines) if status(seen) != "created" else ()
     return Evidence(
         target=change.target, which="new" if which == "new" else "old",
-        state=_running(found) if up else ending(found),
-        exit_code=None if up else (found.get("State") or {}).get("ExitCode"), log=log,
-        inspect=json.dumps(masked(found), indent=1, sort_keys=True),
+        state=_running(seen) if up else ending(seen),
+        exit_code=None if up else (seen.get("State") or {}).get("ExitCode"), log=log,
+        inspect=json.dumps(masked(seen), indent=1, sort_keys=True),
     )  # fmt: skip
 
 
