@@ -16,7 +16,9 @@ from quarterdeck_config.kubeconfig import read_kube
 from quarterdeck_config.redact import REDACTOR
 from quarterdeck_config.schema import Command, Config
 from quarterdeck_lifecycle.calls import CALLS, CallLog, shown
+from quarterdeck_lifecycle.kinds import Repository
 from quarterdeck_lifecycle.ledger import Filter
+from quarterdeck_lifecycle.records import Link, Ref
 from scripted import Does, Scripted, container
 
 KUBE = """\
@@ -185,3 +187,23 @@ async def test_a_preview_is_copied_as_the_command_that_does_the_same(monkeypatch
         ref = str(d.app.deck.pane.ref)
         assert shlex.split(d.app.clipboard) == ["quarterdeck", "do", "container.restart", ref]
         assert not world.actions["container.restart"].executed
+
+
+async def test_o_hands_on_a_page_of_what_owns_the_row_and_tells_of_a_foreign_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+    made = Link(kind="commit", value="9f3c2e1", evidence="label")
+    repo = Repository(
+        ref=Ref("git", "repository", "/x"), name="api", path="/x", links=(made,), url="https://forge.example/a/api"
+    )
+    sources = [
+        Scripted(rows=[container("api", links=(made,)), container("bad", url="https://evil.example/x")]),
+        Scripted("git", rows=[repo], kind="repository", system="git"),
+    ]
+    async with deck(sources) as d:
+        await d.press("g", "o")
+        await d.until(lambda: d.app.clipboard == "https://forge.example/a/api", "the repository's page")
+        await d.press("d", "o", "escape", "j", "o")
+        assert d.toasts[-1].startswith("no source and no remote of yours is on evil.example")
+        assert d.app.clipboard == "https://forge.example/a/api"

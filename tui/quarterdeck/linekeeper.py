@@ -15,7 +15,7 @@ from quarterdeck.views.needs import COUNTED, need_words
 from quarterdeck_adapters.blocking import call
 from quarterdeck_config.secrets import redact
 from quarterdeck_lifecycle.errors import QuarterdeckError
-from quarterdeck_lifecycle.needs import Need
+from quarterdeck_lifecycle.need import Need
 from quarterdeck_lifecycle.records import State
 from quarterdeck_lifecycle.statefolder import own_path
 from quarterdeck_lifecycle.text import clean_line
@@ -27,7 +27,8 @@ PACE_S = 1.0
 SETTLE_S = 15.0
 """So long after its start a deck says nothing while a source was not heard yet."""
 WRITE_S = 10.0
-NAMED = 3
+NAMED, LISTED = 3, 50
+"""Needs in the line, and in its details."""
 DOWN = (State.ERROR, State.AUTH, State.STALE)
 
 
@@ -114,6 +115,9 @@ def composed(project: str, needs: Sequence[Need], down: Sequence[str], now: floa
     more = f" +{len(needs) - NAMED}" if len(needs) > NAMED else ""
     lost = f" down: {', '.join(down)}" if down else ""
     text = f"{project} {marks or '✓'} {words}{more}".rstrip() + lost
-    told = [{"ref": str(n.ref), "status": n.status.value, "text": need_words(n, now), "why": n.why} for n in needs]
+    told = [
+        {"ref": str(need.ref), "status": need.status.value, "text": need_words(need, now), "why": need.why}
+        for need in needs[:LISTED]
+    ]
     details = {"project": project, "counts": counts, "down": list(down), "needs": told}
     return clean_line(text, 300).replace("#", ""), details

@@ -37,8 +37,12 @@ class Outward:
         return cast("DeckScreen", self)
 
     def do_link(self) -> None:
-        """The row's web address, shown and copied; several to choose from where it has no page of its own."""
-        app, record = self._leaving.app, self._leaving.record
+        """The web address of the row under the cursor."""
+        self.link(self._leaving.record)
+
+    def link(self, record: Record | None) -> None:
+        """A row's web address, shown and copied; several to choose from where it has no page of its own."""
+        app = self._leaving.app
         if record is None:
             return
         records = app.boot.hub.records()

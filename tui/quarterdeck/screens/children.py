@@ -61,11 +61,12 @@ class ChildrenScreen(TableScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "logs", show=False),
         Binding("d", "detail", show=False),
+        Binding("o", "link", show=False),
         Binding("r", "again", show=False),
         Binding("space", "mark", show=False, priority=True),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("Enter", "open"), ("l", "logs"), ("d", "detail"), ("/", "filter"), ("r", "ask again"),
+        ("Enter", "open"), ("l", "logs"), ("d", "detail"), ("o", "link"), ("/", "filter"), ("r", "ask again"),
     )  # fmt: skip
 
     def __init__(self, boot: Boot, ref: Ref, parent: Record | None) -> None:
@@ -128,6 +129,10 @@ class ChildrenScreen(TableScreen):
         table = self.table
         if self._next and table.rows and table.cursor_key == table.rows[-1].key:
             self.app.work(self._page(), "the next page")
+
+    def action_link(self) -> None:
+        """The row's web address."""
+        self.app.deck.link(self._current())
 
     def _current(self) -> Record | None:
         key = self.table.cursor_key

@@ -33,9 +33,10 @@ class DetailScreen(TextScreen):
         Binding("right_square_bracket,tab", "tab(1)", show=False),
         Binding("left_square_bracket,shift+tab", "tab(-1)", show=False),
         Binding("r", "again", show=False),
+        Binding("o", "link", show=False),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("[ ]", "tabs"), ("/", "search"), ("n N", "hits"), ("y", "copy"), ("r", "ask again"),
+        ("[ ]", "tabs"), ("/", "search"), ("n N", "hits"), ("y", "copy"), ("o", "link"), ("r", "ask again"),
     )  # fmt: skip
 
     def __init__(self, boot: Boot, ref: Ref, record: Record | None, describes: Describes | None) -> None:
@@ -63,6 +64,10 @@ class DetailScreen(TextScreen):
         """Ask the source."""
         if self._describes is not None:
             self.app.work(self._ask(), f"detail of {self._ref.kind}")
+
+    def action_link(self) -> None:
+        """The row's web address."""
+        self.app.deck.link(self._boot.hub.find(self._ref) or self._record)
 
     async def _ask(self) -> None:
         assert self._describes is not None
