@@ -10,9 +10,7 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.records import Record
-from quarterdeck_lifecycle.tally import Tally, tally
 
 if TYPE_CHECKING:
     from quarterdeck_lifecycle.feed import Snapshot
@@ -42,7 +40,6 @@ class Shown:
         self._known: tuple[str, ...] = ()
         self._names: frozenset[str] = frozenset()
         self._known_at = -1
-        self._tally: tuple[int, frozenset[str], Tally] | None = None
 
     @property
     def chosen(self) -> frozenset[str]:
@@ -90,21 +87,3 @@ class Shown:
     def snapshots(self, *kinds: str) -> list[Snapshot]:
         """The feeds of these kinds but those of environments that are not shown."""
         return [snap for snap in self._hub.snapshots(*kinds) if self.keeps(snap.environment) or self.rows(snap)]
-
-    def tally(self) -> Tally:
-        """How the shown rows are doing, counted once for each generation and choice."""
-        if not self._chosen:
-            return self._hub.tally()
-        generation = self._hub.generation
-        if self._tally is None or self._tally[:2] != (generation, self._chosen):
-            self._tally = generation, self._chosen, tally(self.kept(self._hub.records()))
-        return self._tally[2]
-
-    def trouble(self) -> list[QuarterdeckError]:
-        """What is wrong with the sources that are shown."""
-        sources = self._hub.sources
-        return [
-            error
-            for error in self._hub.trouble()
-            if error.source not in sources or self.keeps(sources[error.source].environment)
-        ]
