@@ -31,8 +31,10 @@ def record(**more: Any) -> dict[str, Any]:
 
 def test_what_colleagues_did_and_what_came_before_is_not_the_operators() -> None:
     rows = [
-        row("operation.recover", 30, op="theirs"), row("operation.recover", 31, op="theirs", phase="outcome"),
-        row("container.restart", 20), row("write.open", 10, op="theirs", phase="note"), row("container.stop", -60),
+        row("operation.recover", 31, op="theirs", phase="outcome", step="recover"),
+        row("operation.recover", 30, op="theirs", step="recover"), row("release.deploy", 25, step="01 lease"),
+        row("container.restart", 20, step="restart"),
+        row("write.open", 10, op="theirs", phase="note"), row("container.stop", -60),
     ]  # fmt: skip
     found = report(record(), [], rows, [], 1)
     assert (found["first_verb_s"], found["result"], found["solved_s"]) == (20.0, "given up", None)

@@ -152,6 +152,8 @@ def test_a_drill_is_played_to_its_end_by_commands(play: Callable[[DrillWorld], N
         found = asyncio.run(told(world))
     assert (found["drill"], found["result"]) == (name, "solved")
     assert all(goal["met"] for goal in found["goals"])
+    verbs = {"stale-alias": [("container.restart", "SUCCEEDED")], "full-disk": [("image.prune", "SUCCEEDED")]}
+    assert [(each["action"], each["result"].partition(":")[0]) for each in found["verbs"]] == verbs.get(name, [])
 
 
 def test_a_drill_that_is_left_is_given_up_and_says_so(tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ def report(
     mine = [row for row in reversed(rows) if row.op not in ours or row.action.startswith("operation.")]
     done = [row for row in mine if began is not None and _epoch(row.at) >= int(began)]
     listed = {each.op for each in operations}
-    asked = [row for row in done if not row.step and row.phase in ("intent", "refused", "note")]
+    done = [row for row in done if not (row.step and row.action.startswith("release."))]
+    asked = [row for row in done if row.phase in ("intent", "refused", "note")]
     released = [each for each in reversed(operations) if began is not None and _epoch(each.created_at) >= int(began)]
     released = [each for each in released if each.op not in ours]
     times = [*events, *(entry for entry in seen if entry["what"] in WORDS)]
@@ -100,7 +101,7 @@ def report(
         "verbs": [
             {"after_s": round(max(0.0, _epoch(row.at) - (began or 0.0)), 1), "action": row.action, "ref": row.ref,
              "phase": row.phase, "result": row.result, "why": row.why}
-            for row in done if not row.step and row.phase != "intent"
+            for row in done if row.phase != "intent"
             and not (row.op in listed and row.action.startswith("release."))
         ],
         "looked_at": looked, "hints": sum(entry["what"] == "hint" for entry in seen),
