@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import structs
 
 from quarterdeck_config.errors import plain
-from quarterdeck_config.schema import Config, ConfirmOptions, Hooks, Notify, Placement, Service, Source
+from quarterdeck_config.schema import Config, ConfirmOptions, Hooks, Notify, Placement, Service, Source, View
 
 Owned = Collection[tuple[str, str]]
 """(section, name) of every entry that the untrusted file wrote, such as ("sources", "ml")."""
 
+_PLAIN = re.compile(r"\^?(?:[\w ./:@=-]|\\[^\w\s])*\$?", re.ASCII)
 CONFIRM_UNUSED = "the confirm options are not used"
 NOTIFY_UNUSED = "the notify options are not used"
 
@@ -45,7 +47,7 @@ def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str
             reasons.append(f"service {plain(name)} is not deployed: it uses the untrusted source {used[0]}")
         else:
             services[name] = service
-    kept: dict[str, object] = {}
+    kept: dict[str, Any] = {}
     dropped: tuple[tuple[Literal["commands", "pipelines", "keys", "webhooks"], str], ...] = (
         ("commands", "command {} is not offered"),
         ("pipelines", "local pipeline {} is not run"),
@@ -56,6 +58,10 @@ def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str
         entries = getattr(config, section)
         kept[section] = {name: entry for name, entry in entries.items() if not mine(section, name)}
         reasons.extend(words.format(plain(name)) for name in entries if mine(section, name))
+    kept["views"] = {}
+    for name, view in config.views.items():
+        kept["views"][name], why = _view(name, view) if mine("views", name) else (view, ())
+        reasons.extend(why)
     if owned is None and config.confirm != ConfirmOptions():
         kept["confirm"] = ConfirmOptions()
         reasons.append(CONFIRM_UNUSED)
@@ -63,6 +69,22 @@ def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str
         kept["notify"] = Notify()
         reasons.append(NOTIFY_UNUSED)
     return structs.replace(config, sources=tuple(sources), services=services, **kept), tuple(reasons)
+
+
+def _view(name: str, view: View) -> tuple[View, tuple[str, ...]]:
+    """A view is data, but a pattern can be made to take for ever: of an untrusted file only plain ones are used."""
+    kept = {pane: text for pane, text in view.filter.items() if is_plain(text)}
+    reasons = (f"view {plain(name)}: its filter of {pane} is not used" for pane in view.filter if pane not in kept)
+    return structs.replace(view, filter=kept), tuple(reasons)
+
+
+def is_plain(pattern: str) -> bool:
+    """Whether a filter is made of words, `|`, `^`, `$`, escaped signs and one `.*` in each alternative, within 200
+    characters: what no text can make slow."""
+    if len(pattern) > 200:
+        return False
+    pieces = pattern.removeprefix("!").split("|")
+    return all(_PLAIN.fullmatch(piece.replace(".*", "", 1)) is not None for piece in pieces)
 
 
 def _source(source: Source) -> tuple[Source, tuple[str, ...]]:

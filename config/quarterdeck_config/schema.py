@@ -161,8 +161,22 @@ class ModelOptions(Record, frozen=True):
 
 
 class View(Record, frozen=True):
+    """What the deck shows, under a name; what it does not say is as on a plain deck."""
+
     environments: tuple[Name, ...] = ()
+    """Those whose rows are shown; none: all."""
+    pane: Pane | None = None
+    """The one that has the keyboard."""
+    zoom: bool = False
+    tabs: dict[Pane, Text] = field(default_factory=dict)
+    """The kind of row on top, such as ``alert``; the keys below speak of it."""
     filter: dict[Pane, Regex] = field(default_factory=dict)
+    sort: dict[Pane, Text] = field(default_factory=dict)
+    """The order's name; a leading ``-`` reverses it."""
+    hide: dict[Pane, tuple[Text, ...]] = field(default_factory=dict)
+    """Keys or titles of columns that are not shown."""
+    window: Duration | None = None
+    """Seconds that the charts show."""
 
 
 class Command(Record, frozen=True):

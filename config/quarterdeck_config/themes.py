@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from itertools import cycle
 from types import MappingProxyType
 
+from quarterdeck_config.schema import Environment
+
 DEFAULT_THEME = "deck-dark"
+ENVIRONMENT_COLOURS = ("cyan", "green", "yellow", "magenta", "blue")
+"""What environments without a colour of their own get, in their order."""
 ANSI_THEMES = ("ansi-dark", "ansi-light")
 """Textual's own two that use the terminal's 16 colours: for NO_COLOR, slow links and 16-colour terminals."""
 
@@ -120,3 +125,9 @@ def contrast(one: str, other: str) -> float:
     """Contrast ratio of two #rrggbb colours, 1 to 21 (WCAG 2.2, "contrast ratio")."""
     high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def environment_colours(environments: Mapping[str, Environment]) -> dict[str, str]:
+    """Each environment's colour: its own, red where it is protected, else one of a few, in their order."""
+    rest = cycle(ENVIRONMENT_COLOURS)
+    return {name: e.color or ("red" if e.protected else next(rest)) for name, e in environments.items()}

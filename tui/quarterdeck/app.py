@@ -27,9 +27,10 @@ from quarterdeck.panes.lines import place_words
 from quarterdeck.sessions import Sessions
 from quarterdeck.terminal import copy_text, slow_link, speaks_utf8
 from quarterdeck.typeahead import KeyGate
+from quarterdeck.viewing import Viewing
 from quarterdeck.widgets import scrollbars
 from quarterdeck_config.secrets import redact
-from quarterdeck_config.themes import THEMES, resolve_theme
+from quarterdeck_config.themes import THEMES, environment_colours, resolve_theme
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.instant import TimeCursor
@@ -53,14 +54,16 @@ class QuarterdeckApp(Sessions, App[int]):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(
-        self, boot: Boot, *, mouse: bool = True, debug: bool = False, now: Callable[[], float] = time.time
-    ) -> None:
+        self, boot: Boot, *, mouse: bool = True, debug: bool = False, now: Callable[[], float] = time.time,
+        last_view: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__(ansi_color=None)
         self.boot = boot
         self.now = now
         self.busy = boot.busy
         self.needing = Needing(boot)
         self.deck = DeckScreen()
+        self.viewing = Viewing(self, remembers=last_view)
         self.ascii_glyphs = not speaks_utf8(boot.env)
         self.slow_link = slow_link(boot.loaded.config.slow_link, boot.env)
         self.lately = Lately(boot)
@@ -91,9 +94,8 @@ class QuarterdeckApp(Sessions, App[int]):
 
     @property
     def colours(self) -> dict[str, str]:
-        """Environments with their configured colours."""
-        environments = self.boot.loaded.config.environments
-        return {name: str(e.color) for name, e in environments.items() if e.color}
+        """Environments with their colours: the configured one, red for what is protected, else one of a few."""
+        return environment_colours(self.boot.loaded.config.environments)
 
     def get_default_screen(self) -> DeckScreen:
         """The deck itself: no empty screen is made and styled before it."""
@@ -157,6 +159,7 @@ class QuarterdeckApp(Sessions, App[int]):
         self.work(self._recall(), "changes")
 
     async def _recall(self) -> None:
+        self.lately.moved = self.deck.refresh_bars
         await self.lately.read()
         self.deck.refresh_bars()
         from quarterdeck.keeping import Keeping
@@ -308,6 +311,7 @@ class QuarterdeckApp(Sessions, App[int]):
                 self.use_theme(self._theme_wanted(), quiet=True)
             elif loaded.config.themes != old.themes:
                 self.mutate_reactive(App.theme)
+        self.viewing.declare()
         for pane in self.deck.panes:
             pane.colours = self.colours
             pane.looked_for = self.boot.looked_for(pane.pane)
@@ -375,6 +379,7 @@ class QuarterdeckApp(Sessions, App[int]):
             await self.watching.close()
         if self.keeping is not None:
             self.keeping.close()
+        await self.viewing.keep()
         await self.boot.close()
 
     def _fatal_error(self) -> None:

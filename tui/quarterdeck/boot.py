@@ -95,6 +95,8 @@ class Boot:
         self.searching = StateDB(self.state.path.parent)
         self.changelog = ChangeLog(self.state, redact, searching=self.searching)
         self.hub = Hub((), busy=self.busy, by=self._by, now=now)
+        self.views_at: tuple[Path, str] | None = None
+        """Folder and project of the saved views, where they are not the state's folder and this project."""
         self.policy = Policy(
             read_only=read_only,
             protected=self._protected_environment,

@@ -93,6 +93,7 @@ class DeckScreen(Timing, Looking, Doing, Deploying, Outward, NeedsLine, WatchVer
         for pane in self.panes:
             pane.colours = self.app.colours
             pane.looked_for = self.app.boot.looked_for(pane.pane)
+        self.app.viewing.begin(self.panes)
         self.listen()
         self.app.moment.listen(self.follow_moment)
         self.set_interval(60, self.refresh_all)

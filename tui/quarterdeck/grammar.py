@@ -72,13 +72,18 @@ class Commands(click.Group):
 @click.option("--config", "config", type=click.Path(path_type=Path), help="this file instead of ./quarterdeck.yaml")
 @click.option("--read-only", is_flag=True, help="nothing can be written, whatever is opened")
 @click.option("--no-mouse", is_flag=True, help="leave the mouse to the terminal")
+@click.option("--no-view", is_flag=True, help="the plain deck, not as it was left here; nor is this one kept")
 @click.option("--debug", is_flag=True, help="faults of the program end it with a report")
 @click.version_option(package_name="quarterdeck", prog_name="quarterdeck")
 @click.pass_context
-def cli(ctx: click.Context, config: Path | None, read_only: bool, no_mouse: bool, debug: bool) -> None:
+def cli(
+    ctx: click.Context, config: Path | None, read_only: bool, no_mouse: bool, no_view: bool, debug: bool
+) -> None:
     """One screen from a commit to a model in production. Without a command: the deck on what is found here."""
-    ctx.obj = {"config": config, "read_only": read_only, "mouse": not no_mouse, "debug": debug}
+    ctx.obj = {"config": config, "read_only": read_only, "mouse": not no_mouse, "debug": debug, "view": not no_view}
     if ctx.invoked_subcommand is None:
         from quarterdeck.commands.deck import open_deck
 
-        ctx.exit(open_deck(config=config, read_only=read_only, mouse=not no_mouse, debug=debug))
+        ctx.exit(
+            open_deck(config=config, read_only=read_only, mouse=not no_mouse, debug=debug, last_view=not no_view)
+        )

@@ -100,6 +100,7 @@ class Looking:
         deck = self._deck
         deck.zoomed = not deck.zoomed
         deck.lay_out()
+        deck.pane.show()
         deck.refresh_bars()
 
     def do_pane_repositories(self) -> None:
@@ -147,6 +148,18 @@ class Looking:
         deck = self._deck
         deck.filtering = True
         deck.query_one(PromptBar).open("/", deck.pane.maker.filter.text)
+
+    def do_environments(self) -> None:
+        """Which environments' rows are shown."""
+        self._deck.app.viewing.pick_environments()
+
+    def do_view(self) -> None:
+        """The views by name."""
+        self._deck.app.viewing.pick()
+
+    def do_columns(self) -> None:
+        """Which columns of the tab are shown."""
+        self._deck.app.viewing.pick_columns(self._deck.pane)
 
     def do_sort(self) -> None:
         """By the next order."""

@@ -20,6 +20,7 @@ def open_deck(
     read_only: bool = False,
     mouse: bool = True,
     debug: bool = False,
+    last_view: bool = True,
     boot: Boot | None = None,
 ) -> int:
     """Run the deck; answers the exit code."""
@@ -41,7 +42,7 @@ def open_deck(
     from quarterdeck.app import QuarterdeckApp
 
     async def run() -> int:
-        app = QuarterdeckApp(boot, mouse=mouse, debug=debug)
+        app = QuarterdeckApp(boot, mouse=mouse, debug=debug, last_view=last_view)
         loop = asyncio.get_running_loop()
         for name in (signal.SIGHUP, signal.SIGTERM):
             with suppress(NotImplementedError):

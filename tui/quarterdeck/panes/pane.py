@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
@@ -62,10 +63,12 @@ class Pane(Vertical):
         self.stats: dict[Ref, Stats] = {}
         self.collapsed = collapsed
         self.looked_for: tuple[str, ...] = ()
-        self._makers = {view.kind: RowMaker(view) for view in self.views}
+        self.makers = {view.kind: RowMaker(view) for view in self.views}
         self._total = 0
         self._soon = False
         self._chosen = False
+        self.named: Callable[[], str] = str
+        """The name of the view that is shown, if it has one."""
         self.until: float | None = None
         """The instant that runs are shown up to, in epoch seconds; None while all is live."""
         self._notes: list[PaneNote] = []
@@ -87,7 +90,7 @@ class Pane(Vertical):
     @property
     def maker(self) -> RowMaker:
         """What orders and filters the tab that is shown."""
-        return self._makers[self.view.kind]
+        return self.makers[self.view.kind]
 
     @property
     def table(self) -> RecordTable:
@@ -214,15 +217,25 @@ class Pane(Vertical):
     def _show_title(self, snapshots: list[Snapshot], rows: list[Row], look: Look) -> None:
         focused = self.has_focus_within
         style = "accent" if focused else "dim"
-        left = [Cell(f"{'┏' if focused else '┌'}{PANES.index(self.pane) + 1} ", style)]
-        for place, view in enumerate(self.views):
-            count = sum(len(s.rows) for s in self.hub.snapshots(view.kind))
-            if place == self.tab:
-                chosen = self.maker.filter or self.hub.shown.chosen
-                shown = f"{len(rows)} of {self._total}" if chosen else str(self._total)
-                left.append(Cell(f"{view.title} {shown} ", "head" if not focused else "accent"))
-            elif focused and len(self.views) > 1:
-                left.append(Cell(f"{view.title}{f' {count}' if count else ''} ", "dim"))
+        shown = f"{len(rows)} of {self._total}" if self.maker.filter or self.hub.shown.chosen else str(self._total)
+        tabs = [self._tab_cell(view) for view in self.views] if focused else [Cell("")] * len(self.views)
+        tabs[self.tab] = Cell(f"{self.view.title} {shown} ", "head" if not focused else "accent")
+        marks = self._marks(focused, look)
+        right = [Cell(" "), *how_fed(snapshots, look.now), Cell(" ")] if snapshots else [Cell(" none ", "dim")]
+        if sum(cell_len(cell.text) for cell in (*tabs, *marks, *right)) + 3 > self.size.width and marks:
+            tabs = [tabs[self.tab]]
+        left = [Cell(f"{'┏' if focused else '┌'}{PANES.index(self.pane) + 1} ", style), *tabs, *marks]
+        self.query_one(PaneTitle).show([cell for cell in left if cell.text], right, style, "─")
+
+    def _tab_cell(self, view: View) -> Cell:
+        count = sum(len(s.rows) for s in self.hub.snapshots(view.kind))
+        return Cell(f"{view.title}{f' {count}' if count else ''} ", "dim")
+
+    def _marks(self, focused: bool, look: Look) -> list[Cell]:
+        """What is not as on a plain deck; where there is no room for both, it stands instead of the other tabs."""
+        left = []
+        if focused and (view_name := self.named()):
+            left.append(Cell(f"view:{view_name} ", "info"))
         if self.hub.shown.chosen:
             left.append(Cell(f"@{','.join(sorted(self.hub.shown.chosen))} ", "warn"))
         if self.until is not None and self.view.kind in RUNS:
@@ -231,10 +244,9 @@ class Pane(Vertical):
             left.append(Cell(f"/{self.maker.filter.text} ", "warn"))
         if self.maker.order != next(iter(self.view.orders)) or self.maker.reverse:
             left.append(Cell(f"sort:{self.maker.order}{'↑' if self.maker.reverse else ''} ", "dim"))
-        right = [Cell(" "), *how_fed(snapshots, look.now), Cell(" ")] if snapshots else [Cell(" none ", "dim")]
-        self.query_one(PaneTitle).show(left, right, style, "─")
+        return left
 
-    def _show_line(self, snapshots: list[Snapshot], records: list[Record], look: Look) -> None:
+    def _show_line(self, snapshots: list[Snapshot], records: Sequence[Record], look: Look) -> None:
         first = worst(records)
         title = TITLES[self.pane] if self.tab == 0 else self.view.title
         left = [Cell(f"{PANES.index(self.pane) + 1} ", "dim"), Cell(f"{title} {len(records)} ".ljust(15), "head")]

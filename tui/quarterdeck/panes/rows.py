@@ -8,7 +8,7 @@ from typing import SupportsIndex, overload
 
 from quarterdeck.panes.layout import Layout, lay_out
 from quarterdeck.views.model import Look, View, haystack
-from quarterdeck.widgets.cells import Cell, Row
+from quarterdeck.widgets.cells import Cell, Column, Row
 from quarterdeck_lifecycle.records import Record, Ref
 
 
@@ -102,6 +102,11 @@ class RowMaker:
         self._made: list[Row] | None = None
         self._words: list[str] | None = None
         self._known_words: dict[Ref, tuple[Record, str]] = {}
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns that can be shown, the environment's too."""
+        return lay_out(self.view).columns
 
     def make(self, records: Iterable[Record], look: Look) -> list[Row]:
         """The rows to show, in order."""

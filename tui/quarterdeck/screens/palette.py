@@ -207,6 +207,8 @@ class Palette(ModalScreen[None]):
             deck.app.open_query(rest)
         elif verb.id == "theme" and rest:
             deck.app.use_theme(rest)
+        elif verb.id in ("view", "environments") and words:
+            deck.app.viewing.command(verb.id, words)
         elif verb.kind is VerbKind.MUTATION and words:
             try:
                 deck.act(verb, arguments(verb, words))
