@@ -166,6 +166,27 @@ class ChangeLog:
             self._pruned = now
         return added
 
+    async def add_past(self, rows: Iterable[ChangeRow], slack: timedelta = timedelta(minutes=5)) -> int:
+        """Keep what was seen late, where nothing of the same thing is known since `slack` before; how many were new.
+
+        Raises StateError.
+        """
+        given = tuple(rows)
+
+        def work(connection: sqlite3.Connection) -> int:
+            added = 0
+            with transaction(connection):
+                for row in given:
+                    known = connection.execute(
+                        "SELECT 1 FROM changes WHERE ref = ? AND at >= ? LIMIT 1",
+                        (clean_line(row.ref, 20_000), utc_text(row.at - slack)),
+                    ).fetchone()
+                    if known is None:
+                        added += connection.execute(_INSERT, self._values(row)).rowcount
+            return added
+
+        return await self._db.run(work) if given else 0
+
     async def prune(self) -> int:
         """Drop what is older than seven days; how many rows went. Raises StateError."""
         oldest = utc_text(self._clock() - KEPT)

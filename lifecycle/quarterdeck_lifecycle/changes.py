@@ -40,7 +40,7 @@ def diff(old: Snapshot, new: Snapshot, *, at: float, by: By) -> list[ChangeRow]:
             # What is cut somewhere may only now have come into sight; what is younger than the last look is new.
             young = (row.updated_at or 0.0) >= old.fetched_at - YOUNG_S
             if row.announced and (young or not (old.partial or new.partial)):
-                found.append(_change(new, row, "new", "", _summary(row), at, by))
+                found.append(_change(new, row, "new", "", summary(row), at, by))
             continue
         for field in row.watched:
             was, now = getattr(known, field), getattr(row, field)
@@ -50,7 +50,7 @@ def diff(old: Snapshot, new: Snapshot, *, at: float, by: By) -> list[ChangeRow]:
                 )
     if whole:
         found.extend(
-            _change(new, row, "gone", _summary(row), "", at, by)
+            _change(new, row, "gone", summary(row), "", at, by)
             for ref, row in before.items()
             if ref not in after and row.announced
         )
@@ -72,8 +72,9 @@ def _pairs(field: str, was: Any, now: Any) -> Iterator[tuple[str, str, str]]:
         yield field, "" if was is None else str(was), "" if now is None else str(now)
 
 
-def _summary(row: Record) -> str:
-    for field in ("digest", "image", "head", "title", "version"):
+def summary(row: Record) -> str:
+    """What a row that came or went is of: its image, digest, commit, title or version, else its state."""
+    for field in ("image", "digest", "head", "title", "version"):
         value = getattr(row, field, "")
         if value:
             return str(value)
@@ -83,9 +84,6 @@ def _summary(row: Record) -> str:
 def _change(snap: Snapshot, row: Record, what: str, before: str, after: str, at: float, by: By) -> ChangeRow:
     who, op, actor = by(row.ref, at)
     known, how = ("", "") if who == "us" else known_of(row, what)
-    branch = ""
-    if isinstance(row, Run) and row.branch:
-        branch = f"{DEFAULT if on_default(row) else 'branch '}{row.branch}"
     seen = f"{row.ref}\0{what}\0{before}\0{after}\0{int(row.updated_at or at)}"
     return ChangeRow(
         id=hashlib.sha256(seen.encode("utf-8", "surrogateescape")).hexdigest()[:32],
@@ -102,8 +100,15 @@ def _change(snap: Snapshot, row: Record, what: str, before: str, after: str, at:
         by=who,
         op=op,
         actor=actor or known,
-        note="; ".join(filter(None, (branch, how))),
+        note="; ".join(filter(None, (where_of(row), how))),
     )
+
+
+def where_of(row: Record) -> str:
+    """The branch that a run went on, as the note of its changes begins; empty for anything else."""
+    if not isinstance(row, Run) or not row.branch:
+        return ""
+    return f"{DEFAULT if on_default(row) else 'branch '}{row.branch}"
 
 
 def known_of(row: Record, what: str) -> tuple[str, str]:

@@ -59,6 +59,8 @@ class Hub:
         self.busy = busy or Busy()
         self.sources: dict[str, Source] = {}
         self.changes: list[Callable[[Sequence[ChangeRow]], None]] = []
+        self.firsts: list[Callable[[Snapshot], None]] = []
+        """Told of the first good snapshot of each feed: the ground that changes are compared with."""
         self._by = by
         self._deadline = deadline
         self._now = now
@@ -225,6 +227,9 @@ class Hub:
         if found:
             for tell in self.changes:
                 tell(found)
+        if old.fetched_at is None and new.state is State.FRESH:
+            for told in self.firsts:
+                told(new)
         self._dirty.add(new.kind)
         if not self._scheduled:
             self._scheduled = True

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from quarterdeck_lifecycle.changelog import KEPT, ChangeRow
+from quarterdeck_lifecycle.changelog import KEPT, ChangeFilter, ChangeRow
+from quarterdeck_lifecycle.feed import Snapshot
 from quarterdeck_lifecycle.goodhour import CONDITION, Hour, Spell, joined, last_good_hour, spells, standing
+from quarterdeck_lifecycle.pastchanges import LATER, past
 from quarterdeck_lifecycle.state import StateError
 
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
 
 MOST = 200
+WATCHED = ChangeFilter(matching=f"!{LATER}")
+"""What was seen when it happened: how far back anything was watched."""
 
 
 class Lately:
@@ -29,20 +34,42 @@ class Lately:
         self._looked = self._first = boot.now()
         self._told: tuple[int, list[Spell]] | None = None
         boot.hub.changes.append(self.changed)
+        boot.hub.firsts.append(self._first_look)
+        self._looks: list[Snapshot] = []
+        self._reader: asyncio.Task[None] | None = None
+        self.moved: Callable[[], None] = lambda: None
+        """Called when more of the past was read."""
+
+    def _first_look(self, snapshot: Snapshot) -> None:
+        self._looks.append(snapshot)
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.get_running_loop().create_task(self._take_past())
+
+    async def _take_past(self) -> None:
+        """Keep what rows that were seen first tell of the days before."""
+        with self._boot.busy.work("past changes"), suppress(StateError):
+            added = 0
+            while self._looks:
+                looks, self._looks = self._looks, []
+                rows = [row for look in looks for row in past(look, self._boot.now())]
+                added += await self._boot.changelog.add_past(rows)
+            if added:
+                await self.read()
+                self.moved()
 
     async def read(self) -> None:
         """Take in what the state has of the last seven days."""
         with suppress(StateError):
             since = datetime.fromtimestamp(self._looked, UTC) - KEPT
             log = self._boot.changelog
-            told = list(self.recent)
-            known = {row.id for row in told}
             read = await log.recent(since, MOST)
-            self.recent = deque([*told, *(row for row in read if row.id not in known)][:MOST], MOST)
+            known = {row.id for row in read}
+            told = [row for row in self.recent if row.id not in known]
+            self.recent = deque(sorted([*told, *read], key=lambda row: row.at, reverse=True)[:MOST], MOST)
             found = await log.that(CONDITION, since)
             known = {row.id for row in found}
             self._trouble = [*found, *(row for row in self._trouble if row.id not in known)]
-            oldest = await log.oldest(1, since)
+            oldest = await log.oldest(1, since, WATCHED)
             if oldest:
                 self._first = min(self._looked, oldest[0].at.timestamp())
             self._told = None

@@ -71,8 +71,8 @@ def line_cells(row: ChangeRow, now: float) -> list[Cell]:
     who = f"by {row.actor or '?'}"
     return [
         Cell(f"  {fit_text(when(row.at.timestamp(), now), 9)} ", "dim"),
-        Cell(fit_text(by.text, 9), by.style),
-        Cell(fit_text(row.environment or row.source, 10), "dim"),
+        Cell(f"{fit_text(by.text, 8)} ", by.style),
+        Cell(f"{fit_text(row.environment or row.source, 10)} ", "dim"),
         Cell(f"{fit_text(f'{row.name} {change_words(row)}', 56)}  "),
         Cell(f"{fit_text(who, 24)}  ", "" if row.actor else "dim"),
         Cell(row.note, "dim"),

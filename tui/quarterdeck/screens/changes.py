@@ -25,7 +25,7 @@ from quarterdeck_lifecycle.state import StateError
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
 
-NEAR = 60
+NEAR = 120
 """So many rows before the end of what is held, more are read."""
 
 

@@ -50,6 +50,8 @@ def change_words(row: ChangeRow) -> str:
     if row.what in ("new", "gone"):
         detail = _short(row.after or row.before)
         return f"{row.kind} {row.what}{' ' + detail if detail else ''}"
+    if row.what == "state" and not row.before:
+        return _short(row.after)
     before, after = row.before, row.after
     if row.what == "image":
         # Of two tags of one repository only the tags differ.
