@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quarterdeck_config.inert import is_plain
+from quarterdeck_config.load import load
+from quarterdeck_config.trust import trust
 from quarterdeck_lifecycle.errors import QuarterdeckError, Refused
 from quarterdeck_lifecycle.viewbook import (
     MOST_PROJECTS,
@@ -114,6 +116,22 @@ def test_two_decks_that_save_at_once_keep_both(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(save, range(24)))
     assert len(ViewBook(tmp_path).read().views) == 24
+
+
+def test_a_view_of_an_untrusted_project_is_data_and_no_slow_pattern(tmp_path: Path) -> None:
+    project = tmp_path / "quarterdeck.yaml"
+    project.write_text(
+        "views:\n  night: {pane: metrics, zoom: true, window: 3h, tabs: {metrics: alert}, sort: {metrics: -newest},"
+        " hide: {metrics: [value]}, filter: {containers: '(a+)+$', models: 'fraud|etl'}}\n"
+    )
+    loaded = load(tmp_path)
+    assert not loaded.problems
+    night = loaded.config.views["night"]
+    assert night.filter == {"models": "fraud|etl"}
+    assert (night.pane, night.zoom, night.window, night.hide) == ("metrics", True, 10800.0, {"metrics": ("value",)})
+    assert loaded.held_back == ("view night: its filter of containers is not used",)
+    trust(project)
+    assert load(tmp_path).config.views["night"].filter["containers"] == "(a+)+$"
 
 
 @given(st.text(alphabet="ab.*+?()|^$\\[]{}!- ", max_size=30))

@@ -8,12 +8,13 @@ from deckcase import Deck, deck
 from quarterdeck.app import QuarterdeckApp
 from quarterdeck.boot import Boot
 from quarterdeck.screens.several import SeveralDialog
+from quarterdeck.viewing import of_config
 from quarterdeck_config.load import Loaded
 from quarterdeck_config.schema import Config, Environment, View
 from quarterdeck_lifecycle.errors import Unavailable
 from quarterdeck_lifecycle.kinds import Alert
 from quarterdeck_lifecycle.records import Ref, Status
-from quarterdeck_lifecycle.viewbook import PLAIN
+from quarterdeck_lifecycle.viewbook import PLAIN, DeckView
 from scripted import Scripted, container
 
 CONFIG = Config(
@@ -45,6 +46,38 @@ def reopened(folder: Path, **options: bool) -> QuarterdeckApp:
     for source in engines():
         boot.hub.add(source)
     return QuarterdeckApp(boot, **options)
+
+
+def test_a_view_of_the_config_speaks_of_the_tab_on_top() -> None:
+    view = View(
+        environments=("staging", "prod"), pane="metrics", zoom=True, tabs={"metrics": "Alerts", "models": "nonsense"},
+        filter={"metrics": "p95", "models": "fraud"}, sort={"metrics": "-newest", "containers": "trouble"},
+        hide={"metrics": ("Value", "summary", "none such")}, window=300.0,
+    )  # fmt: skip
+    assert of_config(view) == DeckView(
+        environments=("prod", "staging"), pane="metrics", zoomed=True, tabs={"metrics": "alert"}, window=300.0,
+        filters={"alert": "p95", "version": "fraud"}, orders={"alert": "-newest"}, hidden={"alert": ("note", "value")},
+    )  # fmt: skip
+    assert of_config(View()) == PLAIN
+
+
+async def test_what_a_view_names_and_a_deck_has_not_is_left_out() -> None:
+    async with deck(engines(), config=CONFIG) as d:
+        d.app.viewing.apply(
+            DeckView(
+                environments=("gone",), pane="nowhere", tabs={"containers": "none", "no": "pane"}, window=1.0,
+                filters={"container": "[", "none": "x"}, orders={"container": "--", "tag": "-none"},
+                hidden={"container": ("none", "status", "environment")},
+            )
+        )
+        await d.rest()
+        assert names(d) == set()
+        assert "nothing matches /[" in d.text
+        await d.press("escape")
+        assert names(d) == {"mirror"}
+        assert " CTX " not in d.text
+        await d.press("@")
+        assert "not known here now" in d.text
 
 
 async def test_a_choice_of_environments_narrows_every_pane_and_what_has_none_stays() -> None:

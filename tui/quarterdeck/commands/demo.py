@@ -22,6 +22,7 @@ import click
 from quarterdeck.boot import Boot
 from quarterdeck.drillreport import RECORD
 from quarterdeck_config.secrets import redact
+from quarterdeck_lifecycle.statefolder import own_path
 from quarterdeck_lifecycle.text import clean
 
 WORLD = (sys.executable, "-m", "quarterdeck_demo")
@@ -130,7 +131,10 @@ def demo(ctx: click.Context, seed: int, once: bool, as_json: bool, timeout: floa
         else:
             from quarterdeck.commands.deck import open_deck
 
-            code = open_deck(boot=boot, mouse=ctx.obj["mouse"], debug=ctx.obj["debug"])
+            # The world ends with the deck; how the deck was left on it waits for the next one of this seed.
+            boot.views_at = Path(own_path("practice")), f"practice world {seed}"
+            view = ctx.obj["view"] and not drill
+            code = open_deck(boot=boot, mouse=ctx.obj["mouse"], debug=ctx.obj["debug"], last_view=view)
             if drill and code == 0:
                 code = _report(boot, seed, as_json)
     ctx.exit(code)

@@ -67,6 +67,8 @@ class MetricsScreen(ChartMoment, VerbScreen):
     def on_mount(self) -> None:
         """Begin to draw."""
         super().on_mount()
+        wanted = self.app.viewing.window
+        self._window = min(range(len(WINDOWS)), key=lambda place: abs(WINDOWS[place] - wanted))
         self._unfollow = self.app.moment.listen(self.start)
         for chart in self.query(Chart):
             chart.display = False
@@ -236,12 +238,15 @@ class MetricsScreen(ChartMoment, VerbScreen):
 
     def do_chart_shorter(self) -> None:
         """A shorter window."""
-        self._window = max(0, self._window - 1)
-        self.start()
+        self._choose_window(max(0, self._window - 1))
 
     def do_chart_longer(self) -> None:
         """A longer window."""
-        self._window = min(len(WINDOWS) - 1, self._window + 1)
+        self._choose_window(min(len(WINDOWS) - 1, self._window + 1))
+
+    def _choose_window(self, place: int) -> None:
+        self._window = place
+        self.app.viewing.window = self.window
         self.start()
 
     def do_down(self) -> None:
