@@ -12,7 +12,7 @@ from quarterdeck_demo.faults import Status as Answer
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, Unsupported
 from quarterdeck_lifecycle.kinds import Job
-from quarterdeck_lifecycle.ports import Acts, Describes, Drills, Source, TailsLogs
+from quarterdeck_lifecycle.ports import Acts, Describes, Drills, KnowsMe, Source, TailsLogs
 from quarterdeck_lifecycle.records import Ref, Status
 
 
@@ -56,6 +56,21 @@ async def test_runs_say_how_they_are_where_they_are_and_what_they_belong_to(hub:
     assert listing.budget is not None
     assert listing.budget.limit == 5000
     assert listing.partial == ""
+
+
+async def test_rows_say_what_waits_for_the_accounts_own_word_and_which_branch_is_the_default(hub: Rig) -> None:
+    source = hub.source()
+    assert isinstance(source, KnowsMe)
+    assert source.me == ""
+    assert run_of((await source.list("run")).rows, 98, "deploy-prod").default_branch == ""
+    pulls = (await source.list("pull_request")).rows
+    assert source.me in pull_of(pulls, 412).asked
+    assert source.me == "oper-a"
+    assert pull_of(pulls, 405).asked == ()
+    runs = (await source.list("run")).rows
+    waiting, failed = run_of(runs, 98, "deploy-prod"), run_of(runs, 1841)
+    assert (waiting.waits_for_me, failed.waits_for_me) == (True, False)
+    assert (waiting.default_branch, failed.default_branch) == ("main", "main")
 
 
 async def test_a_run_goes_on_and_its_row_with_it(hub: Rig) -> None:
