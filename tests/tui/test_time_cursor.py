@@ -42,7 +42,7 @@ def runs() -> Scripted:
     ended = [(1, NOW - 3 * 3600, "success"), (2, AT, "failure"), (3, NOW - 3600, "success")]
     rows = [
         Run(ref=Ref("gh", "run", str(n)), name=f"api ci #{n}", state=state, system="github", repository="acme/api",
-            status=Status.BAD if state == "failure" else Status.OK, number=str(n), branch="main",
+            status=Status.IDLE, number=str(n), branch="main",
             started_at=at - 60, finished_at=at, updated_at=at)
         for n, at, state in ended
     ]  # fmt: skip

@@ -160,7 +160,6 @@ class QuarterdeckApp(Sessions, App[int]):
 
     async def _recall(self) -> None:
         self.lately.moved = self.deck.refresh_bars
-        self.lately.moved = self.deck.refresh_bars
         await self.lately.read()
         self.deck.refresh_bars()
         from quarterdeck.keeping import Keeping
