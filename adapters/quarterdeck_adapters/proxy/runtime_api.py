@@ -10,6 +10,7 @@ import re
 from contextlib import suppress
 from urllib.parse import unquote, urlsplit
 
+from quarterdeck_lifecycle.calls import CALLS
 from quarterdeck_lifecycle.errors import (
     Conflict,
     Forbidden,
@@ -59,8 +60,11 @@ class RuntimeSocket:
             raise ValueError("a command holds what would end it")
         what = f"haproxy: {commands[0]}"
         try:
-            async with asyncio.timeout(DEADLINE_S):
-                return await self._exchange("; ".join(commands), what)
+            with CALLS.call(self.source, "haproxy", "; ".join(commands)) as made:
+                async with asyncio.timeout(DEADLINE_S):
+                    answer = await self._exchange("; ".join(commands), what)
+                made.status = 0
+            return answer
         except TimeoutError as error:
             raise Timeout(
                 what, source=self.source, why=f"no answer from {self.url} within {DEADLINE_S:g} s",

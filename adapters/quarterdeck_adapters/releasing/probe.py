@@ -14,6 +14,7 @@ import msgspec
 from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.releasing.dialing import aimed, our_side, port_of, reason, split
 from quarterdeck_config.secrets import redact
+from quarterdeck_lifecycle.calls import CALLS
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.release.model import ProbeRule
 from quarterdeck_lifecycle.release.ports import Sample, Verdict
@@ -137,16 +138,19 @@ class NetProber:
         host, port = split(address) if address else (named.host, port_of(named))
         target = aimed(url, host, port)
         headers = {**target.headers, "User-Agent": "quarterdeck", "Accept-Encoding": "identity", "Connection": "close"}
-        async with (
-            httpx.AsyncClient(verify=tls or False, trust_env=False, timeout=timeout, follow_redirects=False) as client,
-            client.stream("GET", target.url, headers=headers, extensions=target.extensions) as answer,
-        ):
-            seen.location = redirected(url, answer.headers.get("location", ""))
-            seen.status = answer.status_code
-            async for piece in answer.aiter_raw():
-                seen.body += piece[: MOST_BODY - len(seen.body)]
-                if len(seen.body) >= MOST_BODY:
-                    return
+        with CALLS.call("probe", "GET", str(target.url)) as made:
+            async with (
+                httpx.AsyncClient(
+                    verify=tls or False, trust_env=False, timeout=timeout, follow_redirects=False
+                ) as client,
+                client.stream("GET", target.url, headers=headers, extensions=target.extensions) as answer,
+            ):
+                seen.location = redirected(url, answer.headers.get("location", ""))
+                seen.status = made.status = answer.status_code
+                async for piece in answer.aiter_raw():
+                    seen.body += piece[: MOST_BODY - len(seen.body)]
+                    if len(seen.body) >= MOST_BODY:
+                        return
 
     def _judged(self, rule: ProbeRule, pattern: re.Pattern[str] | None, seen: Seen, broke: str, spent: str) -> Sample:
         said = f"{seen.status} {spent}"

@@ -18,6 +18,7 @@ from quarterdeck_adapters.releasing.message import body
 from quarterdeck_adapters.releasing.peers import networks, refusal
 from quarterdeck_config.schema import SecretRef, Webhook
 from quarterdeck_config.secrets import redact
+from quarterdeck_lifecycle.calls import CALLS
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.text import clean_line
 
@@ -138,7 +139,9 @@ class WebhookAnnouncer:
         began, number = time.monotonic(), 0
         while True:
             try:
-                status = await self._post(sent, sent.peers[number % len(sent.peers)])
+                # The host alone: the path of a webhook is often its secret.
+                with CALLS.call("webhook", "POST", f"https://{sent.url.host}") as made:
+                    made.status = status = await self._post(sent, sent.peers[number % len(sent.peers)])
             except _Again as error:
                 number += 1
                 if number == TRIES:
