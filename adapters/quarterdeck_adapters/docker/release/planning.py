@@ -193,7 +193,7 @@ async def _gap(calls: Calls, found: Found, wanted: Wanted, facts: Facts, mode: M
             if retired_by(facts.name, str(before.get("Name") or "").removeprefix("/")) == op_part(marks.op):
                 measured = began - retained.served_until(before)
                 if 0 < measured < LONGEST_GAP_S:
-                    return round(measured, 2)
+                    return max(0.01, round(measured, 2))
     return float(facts.stop_s) + 1.0
 
 
