@@ -18,11 +18,12 @@ from quarterdeck.screens.back import BackDialog
 from quarterdeck.screens.confirm import ConfirmDialog
 from quarterdeck.screens.deploy import DeployDialog
 from quarterdeck.screens.history import HistoryScreen
+from quarterdeck.screens.ledger import LedgerScreen
 from quarterdeck.screens.operation import OperationScreen
 from quarterdeck.screens.operations import OperationsScreen
 from quarterdeck.screens.pick import PickDialog
 from quarterdeck.widgets.logview import LogView
-from quarterdeck_lifecycle.kinds import Service
+from quarterdeck_lifecycle.kinds import ModelVersion, Service
 from quarterdeck_lifecycle.release.model import service_ref
 
 
@@ -135,6 +136,14 @@ async def test_a_deploy_is_picked_read_confirmed_followed_and_taken_back(world: 
         assert {each.state for each in screen.progress.shown()} == {"done"}
         await d.shows("SUCCEEDED")
         assert world.serving() != before
+        await d.press("tab")
+        log = screen.query_one(LogView)
+        await d.until(lambda: {line.text[:10] for line in log.kept_lines()} == {"11 release"}, "one step's log")
+        assert "Tab whole log" in d.text
+        await d.press("up", "up")
+        await d.until(lambda: {line.text[:9] for line in log.kept_lines()} == {"09 verify"}, "another step's log")
+        await d.press("tab")
+        await d.until(lambda: len({line.text[:2] for line in log.kept_lines()}) > 5, "the whole log")
         await d.press("escape")
         service = d.app.boot.hub.find(service_ref(world.service, world.place))
         d.app.boot.hub.poke("services")
@@ -159,6 +168,21 @@ async def test_a_deploy_is_picked_read_confirmed_followed_and_taken_back(world: 
         assert on(d, HistoryScreen)
         await d.until(lambda: "rollback" in d.text or "SUCCEEDED" in d.text, "its history")
         assert d.text.count("SUCCEEDED") >= 2
+        await d.press("escape", "v")
+        await d.shows("· 11 release")
+        await d.press("s")
+        await d.until(lambda: "· 11 release" not in d.text, "a ledger without steps")
+        assert "steps hidden" in d.text
+        await d.press("V")
+        await d.until(lambda: "whole" in d.text, "the verdict")
+        await d.press("/")
+        await d.type("rollback")
+        await d.press("enter")
+        await d.until(lambda: "/rollback" in d.text and "deploy" not in d.text, "the filtered ledger")
+        await d.press("escape")
+        await d.until(lambda: on(d, LedgerScreen) and "/rollback" not in d.text, "the whole ledger")
+        await d.press("escape")
+        assert d.app.screen is d.app.deck
 
 
 def _row(d: Deck, world: ReleaseWorld) -> Service:
@@ -269,3 +293,45 @@ async def test_a_freeze_stops_a_deploy_and_undo_lifts_it(world: ReleaseWorld) ->
         d.by_hand()
         await d.press("y")
         await d.until(lambda: not _row(d, world).frozen, "the thawed row")
+
+
+async def test_an_alias_is_promoted_with_the_service_chosen_and_undo_moves_it_back(world: ReleaseWorld) -> None:
+    async with operating(world, (120, 40)) as d:
+        versions = {row.version: row for row in d.app.boot.hub.records() if _is_fraud(row)}
+        new, old = max(versions, key=int), next(v for v, row in versions.items() if "champion" in row.aliases)
+        d.app.deck.jump(versions[new].ref)
+        await d.rest()
+        await d.press("D")
+        await d.shows("another alias")
+        await d.press("enter")
+        await d.shows("proven by which service?")
+        titles = [line.strip() for line in d.text.splitlines() if f"{world.service} in {world.place}" in line]
+        await d.press(titles[0].lstrip("║ ")[0])
+        dialog = await planned(d)
+        plan = dialog.plan
+        assert plan is not None
+        assert (plan.service, plan.to.kind, plan.to.digest) == (world.service, "model", new)
+        assert f"v{old} runs now" in d.text
+        d.by_hand()
+        await d.press("y")
+        screen = await ended(d)
+        assert screen.progress is not None
+        assert screen.progress.result == "SUCCEEDED", d.text
+        services, ref = d.app.deck.services, service_ref(world.service, world.place)
+        assert services is not None
+        await d.until(lambda: not services.running(ref), "the deck's knowledge of the end")
+        await d.press("escape", "U")
+        dialog = await planned(d)
+        plan = dialog.plan
+        assert plan is not None
+        assert (plan.kind, plan.to.kind, plan.to.digest) == ("rollback", "model", old)
+        assert [change.place.kind for change in plan.changes] == ["alias", "container"]
+        d.by_hand()
+        await d.press("y")
+        screen = await ended(d)
+        assert screen.progress is not None
+        assert screen.progress.result == "SUCCEEDED", d.text
+
+
+def _is_fraud(row: object) -> bool:
+    return isinstance(row, ModelVersion) and row.model == "fraud"

@@ -91,7 +91,7 @@ def test_steps_go_through_their_states_and_say_since_when_and_how_silent() -> No
     assert not late(gate, ZERO + 13)
     assert late(gate, ZERO + 14)
     assert head_words(progress, ZERO + 5) == ("2/3 gate it  0:02 of 0:10", "info")
-    assert [cell.text for cell in step_row(gate, ZERO + 5).cells][4:7] == ["running", "0:02", "0:10"]
+    assert [cell.text for cell in step_row(gate, ZERO + 5, progress).cells][4:7] == ["running", "0:02", "0:10"]
     progress.feed(event(6, "02 gate", "outcome", "FAILED: never well"))
     progress.feed(event(7, "b01 put-back one/api", "intent", "put back"))
     assert [each.state for each in progress.shown()] == ["done", "failed", "waits", "running"]
@@ -111,8 +111,12 @@ def test_a_dead_runner_is_said_and_a_followed_recovery_lives_again() -> None:
 
 
 def test_a_log_line_names_its_step_once() -> None:
-    assert event_line(event(1, "02 gate one/api", "progress", "pass")).text == "02 gate api  pass"
-    assert event_line(event(1, "", "outcome", "all well", "SUCCEEDED")).text == "SUCCEEDED: all well"
+    one, two = {"one/api": ""}, {"one/api": "one", "two/api": "two"}
+    assert event_line(event(1, "02 gate one/api", "progress", "pass"), one).text == "02 gate      pass"
+    assert event_line(event(1, "02 gate one/api", "intent", "prove it"), two).text == "02 gate one  begins: prove it"
+    assert event_line(event(1, "02 gate one/api", "outcome", "DONE: well"), one).text == "02 gate      done: well"
+    assert event_line(event(1, "02 gate one/api", "outcome", "FAILED: no"), one).text == "02 gate      ends: FAILED: no"
+    assert event_line(event(1, "", "outcome", "all well", "SUCCEEDED"), one).text == "SUCCEEDED: all well"
 
 
 def seen(place: Place, now: str, *older: Candidate, running: bool = True, **more: Any) -> Seen:
@@ -229,7 +233,7 @@ def test_history_joins_operations_with_what_is_kept() -> None:
     rows = entries(ops, found)
     assert [(row.name, row.result, row.ready, row.why_not) for row in rows] == [
         ("v2", "SUCCEEDED", False, "it runs now"), ("v1", "SUCCEEDED", True, ""),
-        ("v1", "ROLLED_BACK", False, "it did not succeed"), ("ccccccc", "-", True, ""),
+        ("v1", "ROLLED_BACK", False, "it did not succeed"), ("-", "-", True, ""),
     ]  # fmt: skip
 
 

@@ -147,6 +147,7 @@ class Deploying(Promoting, LookingBack):
 
     def back(self, pair: Pair, to: str, *, offer: bool) -> None:
         """Offer what it could go back to, the last proven first; Enter or y takes it."""
+        from quarterdeck.releasing.belonging import tags_by_digest
         from quarterdeck.releasing.standing import best
         from quarterdeck.screens.back import BackDialog
 
@@ -164,7 +165,8 @@ class Deploying(Promoting, LookingBack):
         if not offer or best(points) is None:
             chosen(to)
         else:
-            deck.app.push_screen(BackDialog(f"{pair[0]} in {pair[1]}", points, deck.app.now()), chosen)
+            tags = tags_by_digest(deck.app.boot.hub.records())
+            deck.app.push_screen(BackDialog(f"{pair[0]} in {pair[1]}", points, deck.app.now(), tags), chosen)
 
     # the dialog
 

@@ -54,7 +54,7 @@ def same_image(image: str, names: Sequence[str]) -> bool:
 
 
 def tags_by_digest(records: Iterable[Record]) -> dict[str, str]:
-    """What registries and engines call a digest: of several tags the one that tells most, `latest` last of all."""
+    """What registries and engines call a digest: of several tags the shortest, `latest` last of all."""
     names: dict[str, set[str]] = {}
     for record in records:
         if isinstance(record, Tag) and record.digest:
@@ -63,7 +63,7 @@ def tags_by_digest(records: Iterable[Record]) -> dict[str, str]:
             tags = {tag.rpartition("/")[2] for tag in record.tags if ":" in tag.rpartition("/")[2]}
             for digest in (each.partition("@")[2] for each in record.digests):
                 names.setdefault(digest, set()).update(tags)
-    return {digest: min(found, key=lambda tag: (tag.endswith(":latest"), -len(tag), tag)) for digest, found in
+    return {digest: min(found, key=lambda tag: (tag.endswith(":latest"), len(tag), tag)) for digest, found in
             names.items() if found}  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from quarterdeck.releasing.targets import target_at
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ledger import Entry
 from quarterdeck_lifecycle.policy import Place
+from quarterdeck_lifecycle.records import Status
 from quarterdeck_lifecycle.release.model import Plan
 from quarterdeck_lifecycle.state import StateError
 
@@ -54,10 +55,11 @@ class Proposal:
         return tags_by_digest(self.boot.hub.records())
 
     def run(self, plan: Plan) -> Run | None:
-        """The newest known run of the commit that comes; None without one."""
+        """The newest known run of the commit that comes, one that has ended before all others; None without one."""
         wanted = plan.to.revision
         runs = [row for row in self.boot.hub.records() if isinstance(row, Run) and wanted and row.head == wanted]
-        return max(runs, key=lambda run: run.created_at or 0.0, default=None)
+        ended = (Status.OK, Status.BAD)
+        return max(runs, key=lambda run: (run.status in ended, run.created_at or 0.0), default=None)
 
     async def busy(self, plan: Plan) -> str:
         """Who holds a lease on one of its targets, in words; empty when nobody does. Raises QuarterdeckError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -10,20 +10,21 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 
-from quarterdeck.releasing.standing import best, called, value_of
+from quarterdeck.releasing.standing import best, value_of
 from quarterdeck.screens.dialogs import Dialog, line
-from quarterdeck.views.fmt import age, stamp
+from quarterdeck.views.fmt import age, day_time
+from quarterdeck.views.history import runs_words
 from quarterdeck.widgets.cells import UNICODE, Cell, Column, Row
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.release.choosing import Point
 
 COLUMNS = (
     Column("status", "", 1),
-    Column("revision", "REV", 7),
-    Column("what", "RUNS", 13),
-    Column("when", "WHEN (UTC)", 17, priority=2),
+    Column("revision", "REV", 5, flex=1, min_width=4),
+    Column("what", "RUNS", 16, flex=1, min_width=12),
+    Column("when", "WHEN (UTC)", 11, priority=2),
     Column("age", "AGE", 4, "right"),
-    Column("proven", "PROVEN", 6),
+    Column("proven", "PROVEN", 8),
     Column("where", "WHERE IT IS READY", 20, flex=1, min_width=12),
 )
 
@@ -36,9 +37,9 @@ class BackDialog(Dialog[str]):
         Binding("y", "take", show=False),
     ]
 
-    def __init__(self, name: str, points: Sequence[Point], now: float) -> None:
+    def __init__(self, name: str, points: Sequence[Point], now: float, tags: Mapping[str, str]) -> None:
         super().__init__()
-        self._name, self._now = name, now
+        self._name, self._now, self._tags = name, now, tags
         self._points = {value_of(point): point for point in points if not point.current}
 
     def compose(self) -> ComposeResult:
@@ -46,7 +47,7 @@ class BackDialog(Dialog[str]):
         with Vertical():
             yield line(f"put back {self._name}: to what?", "bold")
             yield RecordTable(COLUMNS)
-            yield line("Enter or y plans it, Esc cancels; nothing is sent yet", "dim")
+            yield line("Enter or y plans it · Esc cancels · nothing is sent yet", "dim")
 
     def on_mount(self) -> None:
         """The cursor stands on the last proven one."""
@@ -60,16 +61,17 @@ class BackDialog(Dialog[str]):
 
     def _row(self, value: str, point: Point) -> Row:
         total = len(point.ids) + len(point.missing)
-        where = f"{len(point.ids)}/{total}" if point.ready else "; ".join(point.missing)
+        hosts = "hosts" if total > 1 else "host"
+        where = f"{len(point.ids)}/{total} {hosts}" if point.ready else "; ".join(point.missing)
         return Row(
             value,
             (
                 Cell(UNICODE.ok if point.ready and point.proven else UNICODE.look, "ok" if point.proven else "warn"),
-                Cell(called(point), "head"),
-                Cell(point.identity.short, "dim"),
-                Cell(stamp(point.at)[:16], "dim"),
+                Cell(f"v{point.revision}" if point.revision else "-", "head"),
+                Cell(runs_words(point.identity, self._tags)),
+                Cell(day_time(point.at, self._now), "dim"),
                 Cell(age(point.at, self._now), "dim"),
-                Cell("yes" if point.proven else "no", "ok" if point.proven else "warn"),
+                Cell("proven" if point.proven else "unproven", "ok" if point.proven else "warn"),
                 Cell(where, "" if point.ready else "bad"),
             ),
         )

@@ -101,7 +101,8 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
         """Title, plan, choice of the put-back, reason, name, buttons."""
         asked = self.asked
         where = f" → {asked.environment.upper()}" if asked.environment else ""
-        yours = f"{'protected · ' if asked.guarded else ''}you {self._owner.boot.actor}"
+        actor = self._owner.boot.actor
+        yours = f"{'protected · ' if asked.guarded else ''}you {actor.user}@{actor.host}"
         with Vertical():
             yield line(f"{asked.word.upper()} {asked.service}{where}   {yours}", "bold")
             with VerticalScroll(classes="body", can_focus=False):
@@ -285,12 +286,12 @@ class DeployDialog(ConfirmDialog, inherit_bindings=False):
     def action_commits(self) -> None:
         """The commits between."""
         if self.found is not None:
-            self.app.push_screen(TextScreen(f"commits: {self.found.words}", commit_lines(self.found)))
+            self.app.push_screen(TextScreen(f"commits: {self.found.words}", commit_lines(self.found), wrap=True))
 
     def action_config(self) -> None:
         """Every difference of the configuration."""
         if self.plan is not None:
-            self.app.push_screen(TextScreen("configuration, secrets masked", config_lines(self.plan)))
+            self.app.push_screen(TextScreen("configuration, secrets masked", config_lines(self.plan), wrap=True))
 
     def action_whole_plan(self) -> None:
         """Every step, as the ledger would hold it."""

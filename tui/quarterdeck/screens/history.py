@@ -9,10 +9,12 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from quarterdeck.panes.rows import Filter
+from quarterdeck.releasing.belonging import tags_by_digest
 from quarterdeck.screens.operation import OperationScreen
 from quarterdeck.screens.report import open_report
 from quarterdeck.screens.table import TableScreen
 from quarterdeck.views.history import HISTORY_COLUMNS, Entry, entries, history_row
+from quarterdeck.widgets.cells import Cell
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.kinds import Service
 from quarterdeck_lifecycle.records import Ref
@@ -47,7 +49,7 @@ class HistoryScreen(TableScreen):
 
     async def _read(self) -> None:
         found = await self._boot.desk.history(self._service.service, self._service.environment)
-        self._entries = entries(found, self._points)
+        self._entries = entries(found, self._points, tags_by_digest(self._boot.hub.records()))
         if self.is_mounted:
             self.table.empty = ["nothing was released to it from here, and its targets keep nothing to go back to"]
             self.filtered()
@@ -59,7 +61,8 @@ class HistoryScreen(TableScreen):
         kept = [row for row in rows if keeps(" ".join(cell.text for cell in row.cells))]
         self.table.set_rows(kept)
         where = f"{self._service.service} in {self._service.environment}"
-        self.entitle(f"releases of {where}: {len(kept)} of {len(rows)} · goes back to {self._service.readiness or '-'}")
+        count = f"{len(rows)}" if len(kept) == len(rows) else f"{len(kept)} of {len(rows)} /{self.wanted}"
+        self.entitle(f"releases of {where}: {count}", [Cell(f" goes back to {self._service.readiness or '-'}", "dim")])
 
     def _entry(self) -> Entry | None:
         return next((entry for entry in self._entries if entry.key == self.table.cursor_key), None)
@@ -85,7 +88,7 @@ class HistoryScreen(TableScreen):
         if entry is None:
             return
         if not entry.ready:
-            self.app.say(f"{entry.name} cannot be put back: {entry.why_not}", "warning")
+            self.app.say(f"{entry.what} cannot be put back: {entry.why_not}", "warning")
             return
         ref: Ref = self._service.ref
         self.dismiss()

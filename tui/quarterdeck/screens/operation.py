@@ -6,9 +6,12 @@ It is a viewer: leaving it, quitting the deck or losing the terminal ends nothin
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
@@ -19,20 +22,23 @@ from quarterdeck.screens.acting import act_on
 from quarterdeck.screens.base import VerbScreen
 from quarterdeck.screens.planscreens import plan_screen
 from quarterdeck.screens.report import open_report
-from quarterdeck.views.progress import STEP_COLUMNS, Progress, event_line, head_words, step_row, whole_time
+from quarterdeck.views.progress import Progress, event_line, head_words, step_columns, step_row, whole_time
 from quarterdeck.views.releases import short_op
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.cells import UNICODE, Cell
 from quarterdeck.widgets.logview import LogView
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.errors import QuarterdeckError
-from quarterdeck_lifecycle.release.model import Event
+from quarterdeck_lifecycle.release.model import SERVICES, Event
+from quarterdeck_lifecycle.text import LogLine
 
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
     from quarterdeck.releasing.desk import Operation
 
 TICK_S, SLOW_TICK_S = 1.0, 5.0
+MOST_EVENTS = 20_000
+"""What is kept to show the log of one step; an hour's soak at a probe each second is 3600."""
 
 
 class ProgressBar(Bar):
@@ -45,9 +51,12 @@ class OperationScreen(VerbScreen):
     place = "operation"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "interrupt", show=False),
+        Binding("tab,shift+tab", "steps", show=False),
+        Binding("j", "down(1)", show=False),
+        Binding("k", "down(-1)", show=False),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("operation.keep", "keep now"), ("operation.extend", "extend"), ("operation.put_back", "put back now"),
+        ("operation.keep", "keep now"), ("operation.extend", "extend"), ("operation.put_back", "put back"),
         ("operation.abort", "abort"), ("operation.approve", "approve"), ("operation.recover", "recover"),
         ("operation.plan", "plan"), ("operation.report", "report"), ("help", "keys"),
     )  # fmt: skip
@@ -59,20 +68,21 @@ class OperationScreen(VerbScreen):
         self._found: Operation | None = None
         self.progress: Progress | None = None
         self._follower: asyncio.Task[None] | None = None
+        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self._only: Hashable | None = None
         self._shown = False
         self._trouble = ""
 
     def body(self) -> ComposeResult:
         """What goes on, the steps, the log."""
         yield ProgressBar()
-        yield RecordTable(STEP_COLUMNS)
+        yield RecordTable(step_columns(several=False))
         yield LogView()
 
     def on_mount(self) -> None:
         """Attach."""
         super().on_mount()
         table = self.query_one(RecordTable)
-        table.can_focus = False
         table.hold_resort_s = 0.0
         table.empty = ["reading its plan"]
         view = self.query_one(LogView)
@@ -92,6 +102,7 @@ class OperationScreen(VerbScreen):
         """Follow it from its first byte."""
         if self._follower is not None:
             self._follower.cancel()
+        self._events.clear()
         self.query_one(LogView).clear()
         self._follower = asyncio.create_task(self._follow(), name=f"operation {self._op}")
 
@@ -101,6 +112,7 @@ class OperationScreen(VerbScreen):
                 self._found = await self._boot.desk.operation(self._op)
             if self._found.plan is not None:
                 self.progress = Progress(self._found.plan)
+                self.query_one(RecordTable).set_columns(step_columns(self.progress.several))
             else:
                 self._trouble = "another version of this program wrote its plan; its log is below"
             self._soon()
@@ -115,8 +127,16 @@ class OperationScreen(VerbScreen):
             return
         if self.progress is not None:
             self.progress.feed(event)
-        self.query_one(LogView).append([event_line(event)])
+        if event.result:
+            self._boot.hub.poke(SERVICES)
+        self._events.append(event)
+        if self._only in (None, event.step):
+            self.query_one(LogView).append(self._lines([event]))
         self._soon()
+
+    def _lines(self, events: Iterable[Event]) -> list[LogLine]:
+        short = self.progress.short if self.progress is not None else {}
+        return [event_line(event, short) for event in events]
 
     def _soon(self) -> None:
         """Show what is known, once for all that arrives together."""
@@ -150,9 +170,48 @@ class OperationScreen(VerbScreen):
             left.append(Cell(f"   {self._trouble}", "bad"))
         bar.show(left, [Cell(f" {whole_time(progress, now)} in all", "dim")])
         table = self.query_one(RecordTable)
-        table.set_rows([step_row(each, now) for each in progress.shown()], ghosts=False)
-        if progress.current is not None:
-            table.move_to_key(progress.current.step.id)
+        shown = progress.shown()
+        table.set_rows([step_row(each, now, progress) for each in shown], ghosts=False)
+        if not table.has_focus:
+            begun = [each.step.id for each in shown if each.began_at is not None]
+            table.move_to_key(begun[-1] if begun else None)
+
+    # the log of one step
+
+    def action_steps(self) -> None:
+        """To the steps, whose logs are then shown one by one, and back to the whole log."""
+        table, view = self.query_one(RecordTable), self.query_one(LogView)
+        (view if table.has_focus else table).focus()
+
+    def on_descendant_focus(self) -> None:
+        """The whole log, or that of the step under the cursor."""
+        table = self.query_one(RecordTable)
+        self._show_log_of(table.cursor_key if table.has_focus else None)
+        self.show_foot()
+
+    @on(RecordTable.CursorMoved)
+    def step_chosen(self, event: RecordTable.CursorMoved) -> None:
+        """Another step's log, while the steps have the keyboard."""
+        event.stop()
+        if self.query_one(RecordTable).has_focus:
+            self._show_log_of(event.key)
+
+    def _show_log_of(self, only: Hashable | None) -> None:
+        if only == self._only:
+            return
+        self._only = only
+        view = self.query_one(LogView)
+        view.clear()
+        view.append(self._lines(event for event in self._events if only in (None, event.step)))
+        view.follow = True
+
+    def action_down(self, rows: int) -> None:
+        """One row down or up in what has the keyboard."""
+        table, view = self.query_one(RecordTable), self.query_one(LogView)
+        if table.has_focus:
+            (table.action_cursor_down if rows > 0 else table.action_cursor_up)()
+        else:
+            (view.action_scroll_down if rows > 0 else view.action_scroll_up)()
 
     # what may be asked
 
@@ -169,10 +228,17 @@ class OperationScreen(VerbScreen):
         progress = self.progress
         ended = progress is not None and bool(progress.result)
         dead = progress is not None and (progress.dead or progress.result == "STUCK")
-        hidden = set() if progress is not None and progress.waits else {"operation.approve"}
-        hidden |= set() if dead else {"operation.recover"}
-        hidden |= {f"operation.{id}" for id in ("keep", "extend", "put_back", "abort")} if ended or dead else set()
-        return tuple((self.key_of(id), word) for id, word in self.foot if id not in hidden)
+        goes = progress is not None and not ended and not dead
+        shown = {"help", "operation.plan"} | (set() if goes else {"operation.report"})
+        if progress is not None and goes and not progress.turned:
+            shown |= {"operation.abort"}
+            shown |= {"operation.keep", "operation.extend"} if progress.soaking else set()
+            shown |= {"operation.approve"} if progress.waits else set()
+            shown |= {"operation.put_back"} if progress.switched else set()
+        shown |= {"operation.recover"} if dead else set()
+        tab = ("Tab", "whole log" if self.query_one(RecordTable).has_focus else "steps")
+        named = [(self.key_of(id), word) for id, word in self.foot if id in shown]
+        return *named[:-1], tab, named[-1]
 
     def _ask(self, id: str) -> None:
         self.app.work(self._asked(id), id)

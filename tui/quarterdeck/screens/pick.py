@@ -19,13 +19,13 @@ from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.kinds import Image, Tag
 
 COLUMNS = (
-    Column("wanted", "TAG", 24, flex=3, min_width=12),
+    Column("wanted", "TAG", 18, flex=2, min_width=12),
     Column("digest", "DIGEST", 12),
     Column("commit", "COMMIT", 7, priority=1),
     Column("size", "SIZE", 6, "right", priority=3),
     Column("when", "BUILT", 5, "right"),
-    Column("where", "WHERE", 16, flex=1, min_width=8, priority=2),
-    Column("note", "", 10, flex=1, min_width=6, priority=2),
+    Column("where", "WHERE", 18, flex=2, min_width=8, priority=2),
+    Column("note", "", 8, priority=2),
 )
 ROWS = 10
 

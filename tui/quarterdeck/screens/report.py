@@ -20,10 +20,12 @@ class ReportScreen(TextScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "save", show=False),
     ]
-    foot: ClassVar[tuple[tuple[str, str], ...]] = (("/", "search"), ("n N", "hits"), ("y", "copy"), ("s", "save"))
+    foot: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("/", "search"), ("n N", "hits"), ("w", "wrap"), ("y", "copy"), ("s", "save"),
+    )  # fmt: skip
 
     def __init__(self, op: str, text: str) -> None:
-        super().__init__(f"report of operation {short_op(op)}", plain(map(clean_line, text.splitlines())))
+        super().__init__(f"report of operation {short_op(op)}", plain(map(clean_line, text.splitlines())), wrap=True)
         self._op, self._text = op, text
 
     def action_save(self) -> None:

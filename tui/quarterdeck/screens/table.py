@@ -63,6 +63,14 @@ class TableScreen(SubScreen):
         self.filtered()
         self.table.focus()
 
+    def action_leave(self) -> None:
+        """First the filter goes, then the screen."""
+        if self.wanted:
+            self.wanted = ""
+            self.filtered()
+        else:
+            super().action_leave()
+
     def action_walk(self, rows: int) -> None:
         """One row down or up."""
         if rows > 0:

@@ -31,11 +31,13 @@ class TextScreen(SubScreen):
         Binding("g,home", "scroll_to_end(-1)", show=False),
         Binding("G,end", "scroll_to_end(1)", show=False),
         Binding("y", "copy_text", show=False),
+        Binding("w", "wrap", show=False),
     ]
-    foot: ClassVar[tuple[tuple[str, str], ...]] = (("/", "search"), ("n N", "hits"), ("y", "copy"))
+    foot: ClassVar[tuple[tuple[str, str], ...]] = (("/", "search"), ("n N", "hits"), ("w", "wrap"), ("y", "copy"))
 
-    def __init__(self, title: str, lines: Sequence[str | LogLine]) -> None:
+    def __init__(self, title: str, lines: Sequence[str | LogLine], *, wrap: bool = False) -> None:
         super().__init__(title)
+        self._wrap = wrap
         self._lines = [line if isinstance(line, LogLine) else LogLine(line, ()) for line in lines]
 
     def body(self) -> ComposeResult:
@@ -46,6 +48,7 @@ class TextScreen(SubScreen):
     def on_mount(self) -> None:
         """Show the lines from the first one."""
         super().on_mount()
+        self.view.wrap = self._wrap
         self.fill(self._lines)
         self.view.focus()
 
@@ -99,6 +102,10 @@ class TextScreen(SubScreen):
     def action_scroll_to_end(self, way: int) -> None:
         """To the first or the last line."""
         self.view.scroll_to(y=0 if way < 0 else self.view.virtual_size.height, animate=False)
+
+    def action_wrap(self) -> None:
+        """Long lines go on in the next row, or past the edge."""
+        self.view.wrap = not self.view.wrap
 
     def action_copy_text(self) -> None:
         """All lines to the clipboard."""

@@ -67,6 +67,14 @@ def stamp(at: float | None) -> str:
     return "-" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def day_time(at: float | None, now: float, *, seconds: bool = False) -> str:
+    """Month, day and time in UTC, in 11 cells or with `seconds` in 14; of another year the date."""
+    words = stamp(at)
+    if at is None or words[:4] != stamp(now)[:4]:
+        return words[:10]
+    return words[5 : 19 if seconds else 16]
+
+
 def duration(seconds: float | None) -> str:
     """0:07, 4m02, 1h05, 3d."""
     if seconds is None or seconds < 0:

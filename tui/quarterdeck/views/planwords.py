@@ -13,6 +13,8 @@ MODES = {
     "rolling": "rolled by the orchestrator", "alias": "alias moved",
 }  # fmt: skip
 NO_BACK = "nothing: the alias is removed again"
+WIDE_ID = 24
+"""Ids longer than this have their titles on lines of their own."""
 _LONG_ID = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -107,6 +109,8 @@ def _check_line(check: Check) -> str:
 
 
 def _step_lines(steps: Sequence[Step]) -> list[str]:
-    """The ids as the ledger holds them; the titles begin below each other unless the ids are far too long for that."""
-    wide = min(24, max((len(step.id) for step in steps), default=0))
-    return [f"  {step.id:<{wide}}  {step.title}, at most {duration(step.deadline_s)}" for step in steps]
+    """The ids as the ledger holds them, each with its title after it, or below it where ids are long."""
+    wide = max((len(step.id) for step in steps), default=0)
+    between = "  " if wide <= WIDE_ID else "\n     "
+    lines = [f"  {step.id:<{wide}}{between}{step.title}, at most {duration(step.deadline_s)}" for step in steps]
+    return [part.rstrip() for line in lines for part in line.split("\n")]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 
 from quarterdeck.views.fmt import GLYPHS, STYLES, duration, one_line
+from quarterdeck.views.planwords import short_targets
 from quarterdeck.widgets.cells import Cell, Column, Row
 from quarterdeck_lifecycle.records import Status
 from quarterdeck_lifecycle.release.model import Event, Plan, Step
@@ -19,18 +20,21 @@ SIGNS: dict[State, Status] = {
     "waits": Status.QUEUED, "running": Status.RUNNING, "done": Status.OK, "failed": Status.BAD,
     "unknown": Status.UNKNOWN, "not needed": Status.IDLE,
 }  # fmt: skip
-STEP_COLUMNS = (
-    Column("status", "", 1),
-    Column("number", "#", 3, "right"),
-    Column("step", "STEP", 9, flex=1, min_width=9),
-    Column("target", "ON", 10, flex=2, min_width=8, priority=2),
-    Column("state", "STATE", 8, flex=1, min_width=7),
+_STATUS = (Column("status", "", 1), Column("number", "#", 3, "right"), Column("step", "STEP", 9, flex=1, min_width=9))
+_TARGET = Column("target", "ON", 12, flex=2, min_width=8, priority=2)
+_REST = (
+    Column("state", "STATE", 10, min_width=7),
     Column("took", "TOOK", 5, "right"),
     Column("deadline", "AT MOST", 7, "right", priority=1),
     Column("said", "LAST WORD", 40, flex=9, min_width=12),
 )
 QUIET_S = 15.0
 """From this age on the last output of the step that runs says how old it is."""
+
+
+def step_columns(several: bool) -> tuple[Column, ...]:
+    """The columns of the steps; the target has one where there are `several`."""
+    return (*_STATUS, *((_TARGET,) if several else ()), *_REST)
 
 
 def epoch(text: str) -> float | None:
@@ -68,6 +72,8 @@ class Progress:
         forward = [StepState(step, number) for number, step in enumerate(plan.steps, 1)]
         back = [StepState(step, number, True) for number, step in enumerate(plan.back_steps, 1)]
         self._steps = {each.step.id: each for each in (*forward, *back)}
+        self.short = short_targets(plan)
+        self.several = len(self.short) > 1
 
     def feed(self, event: Event) -> None:
         """Take one event in."""
@@ -114,6 +120,17 @@ class Progress:
         return current is not None and current.step.name == "approval"
 
     @property
+    def soaking(self) -> bool:
+        """Whether what serves is watched before it is kept: it can be kept now, or watched for longer."""
+        current = self.current
+        return current is not None and current.step.name == "soak"
+
+    @property
+    def switched(self) -> bool:
+        """Whether something serves otherwise than before, so that it can be put back."""
+        return any(each.step.phase == "switch" and each.began_at is not None for each in self._steps.values())
+
+    @property
     def turned(self) -> bool:
         """Whether what was switched is being put back, or was."""
         return any(each.back and each.began_at is not None for each in self._steps.values())
@@ -144,17 +161,18 @@ def late(each: StepState, now: float) -> bool:
     return each.state == "running" and each.began_at is not None and now - each.began_at > each.step.deadline_s
 
 
-def step_row(each: StepState, now: float) -> Row:
-    """One step."""
+def step_row(each: StepState, now: float, progress: Progress) -> Row:
+    """One step, in the columns of `step_columns(progress.several)`."""
     status = SIGNS[each.state]
     style = STYLES[status]
+    where = progress.short.get(each.step.target, each.step.target)
     return Row(
         each.step.id,
         (
             Cell(GLYPHS[status], style),
             Cell(f"{'b' if each.back else ''}{each.number}", "dim"),
             Cell(each.step.name),
-            Cell(each.step.target.partition("/")[2], "dim"),
+            *((Cell(where, "dim"),) if progress.several else ()),
             Cell(each.state, style),
             Cell(took(each, now), "warn" if late(each, now) else ""),
             Cell(duration(each.step.deadline_s), "dim"),
@@ -163,18 +181,20 @@ def step_row(each: StepState, now: float) -> Row:
     )
 
 
-def event_line(event: Event) -> LogLine:
-    """One event as a line of a log: step, phase where it tells something, message."""
+def event_line(event: Event, short: Mapping[str, str]) -> LogLine:
+    """One event as a line of a log: step, phase where it tells something, message. `short` names the targets."""
     number, _, rest = event.step.partition(" ")
     name, _, target = rest.partition(" ")
-    head = f"{number} {name} {target.partition('/')[2]}".strip() or "operation"
-    phase = "" if event.phase == "progress" else f"{event.phase}: "
-    text = f"{head:<12} {phase}{event.message}"
+    head = f"{number} {name} {short.get(target, target)}".strip() or "operation"
     if event.result:
         text = f"{event.result}: {event.message}"
         return LogLine(text, ((0, len(event.result), "green" if event.result == "SUCCEEDED" else "bold red"),), "",
                        epoch(event.at))  # fmt: skip
-    failed = event.phase == "outcome" and not event.message.startswith("DONE")
+    done = event.phase == "outcome" and event.message.startswith("DONE")
+    phase = {"progress": "", "intent": "begins: ", "outcome": "" if done else "ends: "}.get(event.phase)
+    message = f"done{event.message.removeprefix('DONE')}" if done else event.message
+    text = f"{head:<12} {f'{event.phase}: ' if phase is None else phase}{message}"
+    failed = event.phase == "outcome" and not done
     style = "red" if failed else "green" if event.phase == "outcome" else "cyan"
     return LogLine(text, ((0, len(head), style),), "", epoch(event.at))
 
@@ -202,8 +222,3 @@ def whole_time(progress: Progress, now: float) -> str:
     if progress.began_at is None:
         return "-"
     return duration(max(0.0, (now if progress.ended_at is None else progress.ended_at) - progress.began_at))
-
-
-def lines_of(events: Iterable[Event]) -> list[LogLine]:
-    """A log of events."""
-    return [event_line(event) for event in events]

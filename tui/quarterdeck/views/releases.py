@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quarterdeck.views.fmt import age, duration, glyph, one_line
+from quarterdeck.views.fmt import STYLES, age, duration, glyph, one_line
 from quarterdeck.views.model import Look, View, by_name, counted, trouble_first, worst
 from quarterdeck.widgets.cells import UNICODE, Cell, Column, Row
 from quarterdeck_lifecycle.kinds import Operation, Service
@@ -26,14 +26,13 @@ SERVICE_COLUMNS = (
 
 OPERATION_COLUMNS = (
     Column("status", "", 1),
-    Column("op", "OP", 6),
-    Column("what", "WHAT", 26, flex=2, min_width=14),
-    Column("state", "STATE", 12, flex=1, min_width=10),
-    Column("step", "STEP", 16, flex=1, min_width=8),
+    Column("op", "OP", 4),
+    Column("what", "WHAT", 28, flex=2, min_width=24),
+    Column("state", "STATE", 12, flex=1, min_width=11),
     Column("took", "TOOK", 5, "right"),
     Column("when", "BEGAN", 5, "right", priority=1),
-    Column("by", "BY", 12, flex=1, min_width=6, priority=2),
-    Column("said", "LAST WORD", 30, flex=4, min_width=10, priority=3),
+    Column("by", "BY", 12, flex=1, min_width=6, priority=3),
+    Column("said", "LAST WORD", 30, flex=4, min_width=12, priority=2),
 )
 ENDED = {
     "SUCCEEDED": Status.OK, "ROLLED_BACK": Status.LOOK, "FAILED": Status.BAD, "ABORTED": Status.LOOK,
@@ -93,6 +92,13 @@ def step_words(operation: Operation) -> str:
     return f"{operation.place}/{operation.steps} {operation.step}" if operation.step else "-"
 
 
+def state_words(operation: Operation) -> str:
+    """How it ended, what it waits for, or at which step it is."""
+    if operation.result or not operation.alive:
+        return operation.state
+    return "waits: A" if operation.waits else step_words(operation) if operation.step else operation.state
+
+
 def operation_row(operation: Operation, look: Look) -> Row:
     """One release of the past or the present."""
     took = "-"
@@ -105,8 +111,7 @@ def operation_row(operation: Operation, look: Look) -> Row:
             glyph(operation.status),
             Cell(short_op(operation.op), "accent"),
             Cell(what_words(operation)),
-            Cell(operation.state, "info" if operation.status is Status.RUNNING else ""),
-            Cell(step_words(operation), "dim"),
+            Cell(state_words(operation), STYLES[operation.status]),
             Cell(took, "dim"),
             Cell(age(operation.began_at, look.now), "dim"),
             Cell(operation.actor, "dim"),
