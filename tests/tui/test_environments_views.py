@@ -140,7 +140,7 @@ async def test_a_view_is_saved_left_and_found_again_by_the_next_deck(tmp_path: P
         assert app.viewing.capture() == PLAIN
         await d.press("@", "1", "/")
         await d.type("api")
-        await d.press("enter", "s", "|", "/")
+        await d.press("enter", "s", "|", "9", "9", "/")
         await d.type("image")
         await d.press("enter", "space", "enter")
         assert " IMAGE " not in d.text

@@ -25,6 +25,7 @@ from quarterdeck_config.merge import Candidate, Finding, merge_sources
 from quarterdeck_config.schema import SecretRef
 from quarterdeck_config.schema import Source as SourceConfig
 from quarterdeck_config.secrets import redact, resolve
+from quarterdeck_config.themes import environment_colours
 from quarterdeck_lifecycle.busy import Busy
 from quarterdeck_lifecycle.changelog import ChangeLog, ChangeRow
 from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, Timeout
@@ -182,9 +183,9 @@ class Boot:
         return {name: list(dict.fromkeys(places)) for name, places in found.items() if places}
 
     def style_of(self, place: str) -> str:
-        """The configured colour of an environment as a style."""
-        environment = self.loaded.config.environments.get(place)
-        return f"env:{environment.color}" if environment and environment.color else ""
+        """The colour of an environment as a style."""
+        colour = environment_colours(self.loaded.config.environments).get(place)
+        return f"env:{colour}" if colour else ""
 
     def looked_for(self, pane: str) -> tuple[str, ...]:
         """What was looked for, where, and what answered, for an empty pane."""

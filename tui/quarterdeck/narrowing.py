@@ -70,7 +70,7 @@ class Narrowing:
                 pane.choose_columns(frozenset(keys) - set(taken))
 
         title = f"columns of {pane.view.title.lower()}; those that do not fit stay away"
-        self._app.push_screen(SeveralDialog(title, items, set(keys) - maker.hidden), chosen)
+        self._app.push_screen(SeveralDialog(title, items, set(keys) - maker.hidden, alone=False), chosen)
 
 
 def environment_lines(hub: Hub) -> dict[str, str]:

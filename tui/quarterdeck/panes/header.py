@@ -68,8 +68,8 @@ def _who(boot: Boot) -> list[Cell]:
 
 
 def _places(boot: Boot) -> tuple[list[Cell], list[Cell]]:
-    """What a window opened, with the time left; and the other environments."""
-    windows = boot.policy.windows()
+    """What a window opened, with the time left; and the other environments, in brackets those that are not shown."""
+    windows, shown = boot.policy.windows(), boot.hub.shown
     opened: list[Cell] = []
     shut: list[Cell] = []
     told: set[Place] = set()
@@ -80,10 +80,12 @@ def _places(boot: Boot) -> tuple[list[Cell], list[Cell]]:
             open_now = sum(boot.policy.access(place).open for place in members)
             some = f"{open_now} of {len(members)} " if open_now < len(members) else ""
             opened.append(_open_cell(name, some, left))
-        elif any(not boot.policy.access(place).open for place in members):
-            shut.append(Cell(f"{name}:RO ", boot.style_of(name) or "warn"))
+            continue
+        words = f"{name}:RO" if any(not boot.policy.access(place).open for place in members) else name
+        if name in shown.known and not shown.keeps(name):
+            shut.append(Cell(f"({words}) ", "dim"))
         else:
-            shut.append(Cell(f"{name} ", boot.style_of(name)))
+            shut.append(Cell(f"{words} ", boot.style_of(name) or ("warn" if words != name else "")))
     opened += [_open_cell(place_words(place), "", left) for place, left in windows.items() if place not in told]
     return opened, shut
 

@@ -1,4 +1,4 @@
-"""Several of many: Space takes one or leaves it, `a` all, `o` only this one, `/` looks for names, Enter applies."""
+"""Several of many: Space or its digit takes one or leaves it, `a` all, `/` looks for names, Enter applies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Item(NamedTuple):
 
 
 class SeveralDialog(Dialog[tuple[str, ...]]):
-    """Answers the keys that were taken, in the order shown; None when cancelled. A digit takes that one alone."""
+    """Answers the keys that were taken, in the order shown; None when cancelled.
+
+    `alone`: one of them is often all that is wanted, so `o` and its digit take it alone, at once.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", show=False),
@@ -49,11 +52,12 @@ class SeveralDialog(Dialog[tuple[str, ...]]):
         *(Binding(str(digit), f"digit({digit})", show=False) for digit in range(1, 10)),
     ]
 
-    def __init__(self, title: str, items: Sequence[Item], taken: Iterable[str]) -> None:
+    def __init__(self, title: str, items: Sequence[Item], taken: Iterable[str], *, alone: bool = True) -> None:
         super().__init__()
         self._title = title
         self._items = list(items)
         self._taken = set(taken)
+        self._alone = alone
         self._wanted = ""
 
     def compose(self) -> ComposeResult:
@@ -66,7 +70,8 @@ class SeveralDialog(Dialog[tuple[str, ...]]):
             field = PromptInput(id="find", placeholder="/ looks for a name")
             field.can_focus = False
             yield field
-            yield line("Space takes or leaves · a all · o or a digit one alone · Enter applies · Esc cancels", "dim")
+            one = "Space takes or leaves · o or digit: it alone" if self._alone else "Space or digit takes or leaves"
+            yield line(f"{one} · a all · Enter applies · Esc", "dim")
 
     def on_mount(self) -> None:
         """The cursor is on the first that is taken."""
@@ -114,13 +119,17 @@ class SeveralDialog(Dialog[tuple[str, ...]]):
 
     def action_only(self) -> None:
         """This one alone, at once."""
-        if self._here is not None:
+        if self._alone and self._here is not None:
             self.dismiss((self._here,))
 
     def action_digit(self, digit: int) -> None:
-        """That one alone, at once."""
-        if digit <= len(self._items):
-            self.dismiss((self._items[digit - 1].key,))
+        """That one."""
+        keys = [item.key for item in self._items[digit - 1 : digit]]
+        if keys and self._alone:
+            self.dismiss((keys[0],))
+        else:
+            self._taken.symmetric_difference_update(keys)
+            self._show()
 
     def action_apply(self) -> None:
         """What is taken now; taking none is no choice."""

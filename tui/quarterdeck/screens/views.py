@@ -39,7 +39,7 @@ class ViewsDialog(Dialog[str]):
             yield line("views", "bold")
             yield PromptInput(id="wanted", placeholder="filter")
             yield RecordTable(COLUMNS)
-            yield line("Enter shows it · :view save NAME keeps what is shown · :view delete NAME · Esc cancels", "dim")
+            yield line("Enter shows it · :view save NAME, :view delete NAME, :view reset · Esc", "dim")
 
     def on_mount(self) -> None:
         """All of them, and the keyboard in the field."""
