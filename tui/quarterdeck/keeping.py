@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from quarterdeck.linekeeper import LineKeeper
@@ -23,7 +22,7 @@ class Keeping:
         self._log = OwnLog(app.boot.env, debug=app.debug_mode)
         self._states: dict[tuple[str, str], str] = {}
         files = ", ".join(map(str, app.boot.loaded.files)) or "none"
-        LOG.info("deck begins: version %s, project %s, config %s", version("quarterdeck"), app.boot.cwd, files)
+        LOG.info("deck begins: project %s, config %s", app.boot.cwd, files)
         if app.boot.notice:
             LOG.warning("%s", app.boot.notice)
         self._leave = app.boot.hub.listen(self._changed)

@@ -10,20 +10,18 @@ from typing import TYPE_CHECKING, cast
 
 from quarterdeck.looking import owner_of
 from quarterdeck.panes.lines import place_words
-from quarterdeck_config.masking import mask_args
 from quarterdeck_config.schema import Command
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ledger import Entry, op_id
-from quarterdeck_lifecycle.owncommands import PREFIX, fields, filled, filled_env
 from quarterdeck_lifecycle.records import Record
 from quarterdeck_lifecycle.state import StateError
 from quarterdeck_lifecycle.text import clean_line
 from quarterdeck_lifecycle.verbs import Verb
-from quarterdeck_lifecycle.webaddress import addresses, hosts_of
 
 if TYPE_CHECKING:
     from quarterdeck.deck import DeckScreen
 
+PREFIX = "commands."
 KUBE_S = 5.0
 OWNERS = 4
 """How far a row's owners are followed for a page."""
@@ -42,6 +40,8 @@ class Outward:
 
     def link(self, record: Record | None) -> None:
         """A row's web address, shown and copied; several to choose from where it has no page of its own."""
+        from quarterdeck_lifecycle.webaddress import addresses, hosts_of
+
         app = self._leaving.app
         if record is None:
             return
@@ -106,6 +106,8 @@ class Outward:
 
     def run_own(self, verb: Verb) -> None:
         """Fill the template from the row under the cursor, have it confirmed, run it."""
+        from quarterdeck_lifecycle.owncommands import fields, filled, filled_env
+
         command, deck = self.own_command(verb), self._leaving
         if command is None:
             return
@@ -217,4 +219,6 @@ class Outward:
 
 def shown(argv: Sequence[str], secret_names: Sequence[str]) -> str:
     """An argv as it would be typed, without secrets."""
+    from quarterdeck_config.masking import mask_args
+
     return clean_line(shlex.join(mask_args(argv, secret_names)), 400)

@@ -109,13 +109,20 @@ def find(folder: str, cwd: str, now: float) -> Line | None:
 
 def main(options: Sequence[str]) -> int:
     """Print the line, once or whenever it changes. Exit code 0; 4 when a source is down or nothing is known."""
+    try:
+        return _tell(options)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _tell(options: Sequence[str]) -> int:
     folder, as_json = own_path("line"), "--json" in options
     said = ""
     watched = select.poll()
     if "--watch" in options:
         watched.register(1, 0)
     while True:
-        line = find(folder, os.getcwd(), time.time())
+        line = find(folder, _cwd(), time.time())
         text = ('{"live": false}' if as_json else NOTHING) if line is None else line.json() if as_json else line.shown()
         if text != said:
             said = text
@@ -125,6 +132,13 @@ def main(options: Sequence[str]) -> int:
             return 4 if line is None else line.code
         if watched.poll(POLL_MS):
             return 0  # nobody reads any more
+
+
+def _cwd() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed below us
+        return "/"
 
 
 class Teller:
