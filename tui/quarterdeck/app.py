@@ -159,7 +159,7 @@ class QuarterdeckApp(Sessions, App[int]):
         self.work(self._recall(), "changes")
 
     async def _recall(self) -> None:
-        self.lately.moved = self.deck.refresh_bars
+        self.lately.moved.append(self.deck.refresh_bars)
         await self.lately.read()
         self.deck.refresh_bars()
         from quarterdeck.keeping import Keeping

@@ -37,7 +37,7 @@ class Lately:
         boot.hub.firsts.append(self._first_look)
         self._looks: list[Snapshot] = []
         self._reader: asyncio.Task[None] | None = None
-        self.moved: Callable[[], None] = lambda: None
+        self.moved: list[Callable[[], None]] = []
         """Called when more of the past was read."""
 
     def _first_look(self, snapshot: Snapshot) -> None:
@@ -55,7 +55,8 @@ class Lately:
                 added += await self._boot.changelog.add_past(rows)
             if added:
                 await self.read()
-                self.moved()
+                for moved in list(self.moved):
+                    moved()
 
     async def read(self) -> None:
         """Take in what the state has of the last seven days."""

@@ -67,12 +67,14 @@ class ChangesScreen(VerbScreen):
         self.table.empty = ["reading them"]
         self.table.focus()
         self._boot.hub.changes.append(self._told)
+        self.app.lately.moved.append(self._more_past)
         self._unfollow = self.app.moment.listen(self._go_to_instant)
         self._go_to_instant()
 
     def on_unmount(self) -> None:
         """No more."""
         self._boot.hub.changes.remove(self._told)
+        self.app.lately.moved.remove(self._more_past)
         self._unfollow()
 
     # reading
@@ -81,6 +83,11 @@ class ChangesScreen(VerbScreen):
         if self._pages.told(rows):
             self.app.work(self._count(), "counting changes")
             self.show_rows()
+
+    def _more_past(self) -> None:
+        """More of what happened before the deck was opened: those who look at the newest ones see it at once."""
+        if self._pages.newest and self.app.moment.at is None:
+            self.read(self._pages.first, lambda: self.table.cursor_key)
 
     def _go_to_instant(self) -> None:
         at = self.app.moment.at

@@ -24,7 +24,7 @@ DEADLINE_S = 20.0
 SAMPLES = 240
 """Samples asked for on each side of the instant, at the most."""
 MOST_CHANGES = 200
-MARKED = "what = 'image' OR what = 'image_id' OR what LIKE 'alias %'"
+MARKED = "(what = 'new' AND kind = 'container') OR what = 'image' OR what = 'image_id' OR what LIKE 'alias %'"
 """Which changes are marked on a chart, as the database is asked."""
 
 
@@ -138,8 +138,12 @@ def marks_of(moves: Sequence[ChangeRow]) -> list[ChartMark]:
     """Releases and alias moves that were seen in the window."""
     named = {(c.ref, c.at) for c in moves if c.what == "image"}
     marks = []
+    made: set[str] = set()
     for change in moves:
         if change.what == "image" or (change.what == "image_id" and (change.ref, change.at) not in named):
+            marks.append(ChartMark(change.at.timestamp(), f"{_tag(change.after)} {change.name}"))
+        elif change.what == "new" and change.kind == "container" and change.after not in made:
+            made.add(change.after)  # of several replicas the newest one is marked
             marks.append(ChartMark(change.at.timestamp(), f"{_tag(change.after)} {change.name}"))
         elif change.what.startswith("alias "):
             after = f"v{change.after}" if change.after.isdigit() else change.after

@@ -128,7 +128,7 @@ class LogScreen(LogKeys):
         self._ended = True
         if self.is_mounted and (at := self.app.moment.at) is not None:
             self.view.show_now()
-            self._go_to(at)
+            self._stand_at(at)
         self.show_state()
 
     def take(self, place: int, batch: LogBatch) -> None:
@@ -215,6 +215,14 @@ class LogScreen(LogKeys):
     def _keep_only(self, text: str) -> None:
         self.view.set_filter(text.removeprefix("!") or None, text.startswith("!"))
         self._filter, self._level = text, 0
+
+    def _stand_at(self, at: float) -> None:
+        if self._first and self.view.go_to_time(at):
+            first = min(self._first.values())
+            if first > at:
+                self.app.say(f"nothing is kept of then: these lines begin at {stamp(first)}")
+        else:
+            self.app.say(f"no line was written within {LOG_HALF_S / 60:.0f} min after {stamp(at)}", "warning")
 
     def _go_to(self, at: float) -> None:
         if not self.view.go_to_time(at):

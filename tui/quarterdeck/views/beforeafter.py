@@ -12,7 +12,7 @@ from quarterdeck_lifecycle.beforeafter import Compared, Side
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.text import LogLine
 
-NAME = 26
+NAME = 22
 BIG = 10.0
 """A mean that moved by so many percent stands out."""
 
@@ -32,17 +32,18 @@ def lines(
 
     `changes` come newest first; `more` says that there were too many to show all.
     """
-    head = f"{'':{NAME}} {'BEFORE':>9} {'low..high':>17} {'n':>5}  {'AFTER':>9} {'low..high':>17} {'n':>5}  MEAN"
+    head = f"{'':{NAME}} {'BEFORE':>9} {'n':>5} {'AFTER':>9} {'n':>5} {'MEAN':>9}  low..high before, after"
     out = [
         LogLine(f"mean of {duration(seconds)} before {stamp(at)} and of as long from then on, UTC", ()),
         LogLine("", ()),
         LogLine(head, ((0, len(head), "bold"),)),
     ]
     for one in found:
-        text = f"{fit_text(one.name, NAME)} {_side(one.before)}  {_side(one.after)}  "
-        words = percent_words(one.percent)
+        text = f"{fit_text(one.name, NAME)} {_side(one.before)} {_side(one.after)} "
+        words = f"{percent_words(one.percent):>9}"
         style = "yellow" if one.percent is not None and abs(one.percent) >= BIG else ""
-        out.append(LogLine(text + words, ((len(text), len(text + words), style),) if style else ()))
+        spans = ((len(text), len(text + words), style),) if style else ()
+        out.append(LogLine(f"{text}{words}  {_spread(one.before)}, {_spread(one.after)}", spans))
     if not found:
         out.append(LogLine("no series has a sample in either window", ()))
     for name, why in failed:
@@ -63,8 +64,11 @@ def lines(
 
 
 def _side(side: Side) -> str:
-    spread = "-" if side.lowest is None else f"{compact(side.lowest)}..{compact(side.highest)}"
-    return f"{compact(side.mean) if side.mean is not None else '-':>9} {spread:>17} {side.samples:>5}"
+    return f"{compact(side.mean) if side.mean is not None else '-':>9} {side.samples:>5}"
+
+
+def _spread(side: Side) -> str:
+    return "-" if side.lowest is None else f"{compact(side.lowest)}..{compact(side.highest)}"
 
 
 def _instant(at: float) -> LogLine:

@@ -15,12 +15,12 @@ from quarterdeck_lifecycle.text import LogLine
 COLUMNS = (
     Column("at", "WHEN", 9),
     Column("by", "BY", 7),
-    Column("environment", "CTX", 7, flex=1, min_width=4, priority=2),
+    Column("environment", "CTX", 8, flex=1, min_width=7, priority=2),
     Column("system", "SYSTEM", 10, priority=3),
-    Column("name", "WHAT", 20, flex=2, min_width=10),
-    Column("change", "CHANGE", 40, flex=4, min_width=14),
-    Column("actor", "WHO", 14, flex=1, min_width=4, priority=1),
-    Column("note", "KNOWN", 24, flex=2, min_width=8, priority=4),
+    Column("name", "WHAT", 20, flex=2, min_width=16),
+    Column("change", "CHANGE", 40, flex=4, min_width=22),
+    Column("actor", "WHO", 14, flex=1, min_width=8, priority=1),
+    Column("note", "KNOWN", 24, flex=2, min_width=20, priority=4),
 )
 DIVIDER = ("last good hour",)
 """The key of the divider's row."""
@@ -48,17 +48,23 @@ def who_words(row: ChangeRow) -> Cell:
 def change_words(row: ChangeRow) -> str:
     """What changed, in a few words: `image v41→v42`, `new`, `gone`."""
     if row.what in ("new", "gone"):
-        detail = _short(row.after or row.before)
-        return f"{row.kind} {row.what}{' ' + detail if detail else ''}"
+        detail = _short(_image(row, row.after or row.before))
+        kind = "" if row.kind == "container" else f"{row.kind.replace('_', ' ')} "
+        return f"{kind}{row.what}{' ' + detail if detail else ''}"
     if row.what == "state" and not row.before:
         return _short(row.after)
-    before, after = row.before, row.after
+    before, after = _image(row, row.before), _image(row, row.after)
     if row.what == "image":
         # Of two tags of one repository only the tags differ.
         (old, _, old_tag), (new, _, new_tag) = before.rpartition(":"), after.rpartition(":")
         if old and old == new and "/" not in old_tag + new_tag:
             before, after = old_tag, new_tag
     return f"{row.what} {_short(before) or '-'}→{_short(after) or '-'}"
+
+
+def _image(row: ChangeRow, value: str) -> str:
+    """An image without its registry and folders; any other value as it is."""
+    return value.rpartition("/")[2] if row.kind == "container" and row.what in ("new", "gone", "image") else value
 
 
 def _short(value: str) -> str:
@@ -89,9 +95,8 @@ def change_row(row: ChangeRow, now: float) -> Row:
 
 def divider(hour: Hour, since: int, now: float) -> Row:
     """The line between what came after the last good hour and what came before its end."""
-    count = f"{since:,} change{'' if since == 1 else 's'} since"
-    hours = f"{words(hour.begin, now)} to {words(hour.end, now)}"
-    line = ("─" * 9, "─" * 7, "─" * 7, "─" * 10, "last good hour", f"{hours} · {count}", "─" * 14, "─" * 24)
+    count = f"{since:,} change{'' if since == 1 else 's'} since {words(hour.end, now)}"
+    line = ("─" * 9, "─" * 7, "─" * 8, "─" * 10, "last good hour", count, "─" * 14, "─" * 24)
     return Row(DIVIDER, tuple(Cell(text, "ok") for text in line), "ok")
 
 
