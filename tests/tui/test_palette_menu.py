@@ -308,3 +308,15 @@ async def test_w_needs_a_reason_and_keeps_local_sources_as_they_are() -> None:
         assert "edge:RO" in d.text
         await d.press("X")
         assert "not on this machine" in d.toasts[-1]
+
+
+async def test_a_verb_of_the_command_line_is_carried_out_once_it_is_confirmed() -> None:
+    source = world()
+    async with deck([source], size=(100, 30)) as d:
+        await d.press(":")
+        await d.burst("container.kill", "enter")
+        await d.until(lambda: isinstance(d.app.screen, ConfirmDialog), "the question")
+        d.by_hand()
+        await d.press("y")
+        rows = await d.app.boot.ledger.rows()
+        assert ("container.kill", "outcome") in {(row.action, row.phase) for row in rows}

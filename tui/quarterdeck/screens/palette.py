@@ -189,7 +189,8 @@ class Palette(ModalScreen[None]):
             return
         self._deck.app.remember(text or verb.id)
         self.dismiss()
-        self._run(verb, words[1:], text.partition(" ")[2].strip())
+        # As the deck's own work: what a dialog answers comes to who opened it, and this screen is gone by then.
+        self._deck.call_next(self._run, verb, words[1:], text.partition(" ")[2].strip())
 
     def _offer(self, verb: Verb, words: list[str]) -> None:
         """A guess with words behind it does not run: its id stands in the field, and Enter again runs it."""
