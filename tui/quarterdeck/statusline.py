@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import sys
 import time
-import zlib
 from collections.abc import Sequence
 
 from quarterdeck_lifecycle.statefolder import own_path
@@ -26,7 +24,11 @@ def key_of(folder: str) -> str:
     """The file's name for a project's folder."""
     name = os.path.realpath(folder).replace("%", "%25").replace("/", "%2F")
     raw = os.fsencode(name)
-    return name if len(raw) <= 200 else f"{zlib.crc32(raw):08x}{name[-48:]}"
+    if len(raw) <= 200:
+        return name
+    import zlib
+
+    return f"{zlib.crc32(raw):08x}{name[-48:]}"
 
 
 class Line:
@@ -118,9 +120,12 @@ def main(options: Sequence[str]) -> int:
 def _tell(options: Sequence[str]) -> int:
     folder, as_json = own_path("line"), "--json" in options
     said = ""
-    watched = select.poll()
-    if "--watch" in options:
-        watched.register(1, 0)
+    watch = "--watch" in options
+    if watch:
+        import select
+
+        reader = select.poll()
+        reader.register(1, 0)
     while True:
         line = find(folder, _cwd(), time.time())
         text = ('{"live": false}' if as_json else NOTHING) if line is None else line.json() if as_json else line.shown()
@@ -128,9 +133,9 @@ def _tell(options: Sequence[str]) -> int:
             said = text
             sys.stdout.buffer.write(text.encode(sys.stdout.encoding or "utf-8", "replace") + b"\n")
             sys.stdout.buffer.flush()
-        if "--watch" not in options:
+        if not watch:
             return 4 if line is None else line.code
-        if watched.poll(POLL_MS):
+        if reader.poll(POLL_MS):
             return 0  # nobody reads any more
 
 
