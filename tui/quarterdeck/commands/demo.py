@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -37,8 +38,10 @@ def practice_world(seed: int, read_only: bool = False, drill: str = "") -> Itera
 
     Its state (ledger, changes, trust) is its own, in its folder; nothing of the operator's is touched, and no release
     of it goes on when it has ended. `drill` names an incident that is played in it.
+    A hang-up or SIGTERM ends it in order, too: SystemExit while nothing else takes them, and none while it ends.
     Raises click.ClickException when the world does not start.
     """
+    _take_hangups(_leave)
     folder = Path(tempfile.mkdtemp(prefix="qd-"))
     world = folder / "w"
     said = folder / "world.log"
@@ -47,12 +50,13 @@ def practice_world(seed: int, read_only: bool = False, drill: str = "") -> Itera
         env[f"XDG_{name}_HOME"] = str(folder / name.lower())
     env["XDG_CONFIG_HOME"] = str(world / "config")
     env["QUARTERDECK_STATE"] = str(folder / "state" / "quarterdeck")
-    with said.open("wb") as errors:
-        child = subprocess.Popen(
-            [*WORLD, "--seed", str(seed), "--folder", str(world), *(("--drill", drill) if drill else ())],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env, start_new_session=True,
-        )  # fmt: skip
+    child: subprocess.Popen[bytes] | None = None
     try:
+        with said.open("wb") as errors:
+            child = subprocess.Popen(
+                [*WORLD, "--seed", str(seed), "--folder", str(world), *(("--drill", drill) if drill else ())],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env, start_new_session=True,
+            )  # fmt: skip
         line, why = _first_line(child, START_S)
         if not line:
             child.kill()
@@ -64,15 +68,33 @@ def practice_world(seed: int, read_only: bool = False, drill: str = "") -> Itera
         boot = Boot(cwd=world, read_only=read_only, discovery=("git", "host"), env=env, title="practice world")
         yield boot, endpoints
     finally:
-        for pipe in filter(None, (child.stdin, child.stdout)):
-            pipe.close()
-        try:
-            child.wait(5)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait(5)
+        _take_hangups(signal.SIG_IGN)
+        if child is not None:
+            _end(child)
         _end_releases(folder / "state" / "quarterdeck")
         shutil.rmtree(folder, ignore_errors=True)
+        _take_hangups(signal.SIG_DFL)
+
+
+def _end(world: subprocess.Popen[bytes]) -> None:
+    for pipe in filter(None, (world.stdin, world.stdout)):
+        pipe.close()
+    try:
+        world.wait(5)
+    except subprocess.TimeoutExpired:
+        world.kill()
+        world.wait(5)
+
+
+def _take_hangups(handler: Any) -> None:
+    """Whoever is told to end while the world starts or ends must still remove it."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _end_releases(state: Path) -> None:
@@ -125,6 +147,8 @@ def demo(ctx: click.Context, seed: int, once: bool, as_json: bool, timeout: floa
         if why:
             click.echo(f"quarterdeck: {why.replace('quarterdeck status', 'quarterdeck demo --once')}", err=True)
             ctx.exit(2)
+        if sys.stderr.isatty():
+            click.echo("starting the practice world: a few seconds ...", err=True)
     with practice_world(seed, ctx.obj["read_only"], drill or "") as (boot, _):
         if once:
             code = print_status(boot, as_json=as_json, timeout=timeout)
