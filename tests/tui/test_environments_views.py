@@ -101,7 +101,11 @@ async def test_a_choice_of_environments_narrows_every_pane_and_what_has_none_sta
         await d.type("pro")
         await d.press("enter", "o")
         assert names(d) == {"api-prod", "mirror"}
-        await d.press("@", "a", "enter")
+        await d.press("@", "2", "0", "enter")
+        assert d.app.deck.record is not None, "what needs me is told of all environments, and shown"
+        assert d.app.deck.record.name == "P95High"
+        assert "prod is shown too" in d.toasts
+        await d.press("3", "@", "a", "enter")
         assert len(names(d)) == 4
         assert not d.app.boot.hub.shown.chosen
         await d.press(":")

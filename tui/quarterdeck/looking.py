@@ -269,8 +269,9 @@ class Looking:
             self.jump(target.ref)
 
     def jump(self, ref: Ref) -> None:
-        """Focus the pane and tab of a ref and put the cursor on it."""
+        """Focus the pane and tab of a ref and put the cursor on it; its environment is shown from now on."""
         deck = self._deck
+        deck.app.viewing.reveal(ref)
         for name, views in TABS.items():
             for tab, view in enumerate(views):
                 if view.kind == ref.kind:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from quarterdeck.views.model import counted
-from quarterdeck_lifecycle.records import Record
+from quarterdeck_lifecycle.records import Record, Ref
 
 if TYPE_CHECKING:
     from quarterdeck.app import QuarterdeckApp
@@ -28,6 +28,15 @@ class Narrowing:
             pane.narrow()
         self._app.deck.refresh_bars()
         self._app.deck.live.follow()
+
+    def reveal(self, ref: Ref) -> None:
+        """Show the environment of a row too, if it is not shown, and say so."""
+        hub = self._app.boot.hub
+        record = hub.find(ref)
+        place = hub.shown.environment(record) if record is not None else ""
+        if not hub.shown.keeps(place):
+            self.choose_environments({*hub.shown.chosen, place})
+            self._app.say(f"{place} is shown too")
 
     def _command_environments(self, names: list[str]) -> None:
         known = self._app.boot.hub.shown.known
