@@ -76,6 +76,16 @@ def test_an_unproven_current_one_is_passed_over_for_the_last_proven_one_unless_i
     assert choose_back("v2", identity(3), hosts).identity == identity(2)
 
 
+def test_nothing_goes_back_to_what_it_goes_to() -> None:
+    """A rollback from an unproven one, and it cannot be started: what ran is better than the same once more."""
+    hosts = {"a": [had("a", 3, proven=False), had("a", 2), had("a", 1)]}
+    assert choose_back("", identity(3), hosts, to=identity(2)).identity == identity(1)
+    hosts = {"a": hosts["a"][:2]}
+    chosen = choose_back("", identity(3), hosts, to=identity(2))
+    assert (chosen.identity, dict(chosen.ids)) == (identity(3), {})
+    assert "never proven" in chosen.warnings[0]
+
+
 def test_a_first_release_goes_back_to_what_runs_and_says_that_it_was_never_proven() -> None:
     chosen = choose_back("", identity(1), {"a": [had("a", 1, proven=False)]})
     assert chosen.identity == identity(1)

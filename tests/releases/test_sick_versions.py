@@ -19,7 +19,10 @@ SICK = {
     "loops": (f"{TALKS}echo cannot load the model; exit 3", ("exit code 3", "cannot load the model")),
     "env": (f"{TALKS}echo ${{MODEL_PATH:?is not set}}", ("exit code 2", "MODEL_PATH: is not set")),
     "port": (f"{TALKS}httpd -p 8080 -h /www; httpd -f -p 8080 -h /www", ("exit code 1", "in use")),
-    "deaf": (f"{TALKS}echo listening to nobody; exec sleep 100000", ("running", "listening to nobody")),
+    "deaf": (
+        f"{TALKS}echo listening to nobody; trap 'exit 0' TERM; sleep 100000 & wait",
+        ("running", "listening to nobody"),
+    ),
 }
 
 
@@ -45,7 +48,7 @@ class Small(StopStart):
     def service(self, target: dict[str, object], **keys: object) -> dict[str, object]:
         """With a quick gate."""
         config = super().service(target, **keys)
-        config["services"][SERVICE]["gate"] = {"passes": 2, "within": "2s", "soak": "0s"}
+        config["services"][SERVICE]["gate"] = {"passes": 2, "within": "1s", "soak": "0s"}
         return config
 
     def deploy(self, reference: str) -> Done:

@@ -102,11 +102,16 @@ def choose_rollback(revision: str, candidates: Mapping[str, Sequence[Candidate]]
 
 
 def choose_back(
-    asked: str, before: Identity | None, candidates: Mapping[str, Sequence[Candidate]], *, first: str = ""
+    asked: str,
+    before: Identity | None,
+    candidates: Mapping[str, Sequence[Candidate]],
+    *,
+    first: str = "",
+    to: Identity | None = None,
 ) -> Choice:
-    """Where a failed release is put back to: as asked, else what runs now when it was proven, else the last proven
-    one that is ready, else what runs now with a warning. Where nothing is there now: back to nothing if `first` says
-    that its targets can be emptied, and what that means. Raises NotFound, Refused."""
+    """Where a failed release to `to` is put back to: as asked, else what runs now when it was proven, else the last
+    proven one that is ready and is not `to` itself, else what runs now with a warning. Where nothing is there now: back
+    to nothing if `first` says that its targets can be emptied, and what that means. Raises NotFound, Refused."""
     found = points(candidates)
     current = next((point for point in found if point.current), None)
     if asked and asked not in CURRENT:
@@ -117,11 +122,12 @@ def choose_back(
         raise Refused("nothing runs there now", why="there is nothing that a failed release could be put back to")
     if asked in CURRENT or current is None or current.proven:
         return Choice(identity=before)
-    proven = next((point for point in found if point.proven and point.ready and not point.current), None)
+    others = [point for point in found if not point.current and not point.identity.same(to)]
+    proven = next((point for point in others if point.proven and point.ready), None)
     if proven is not None:
         told = f"what runs now was never proven: a failure goes back to {proven.identity.short}, the last proven one"
         return Choice(identity=proven.identity, ids=proven.ids, warnings=(told,))
-    return Choice(identity=before, warnings=("what runs now was never proven here, and nothing else is kept",))
+    return Choice(identity=before, warnings=("what runs now was never proven here, and nothing else that was is kept",))
 
 
 def _called(revision: str, point: Point) -> bool:

@@ -147,7 +147,7 @@ async def make_plan(request: Request, targets: Sequence[Target]) -> Plan:
     before = runs[0].identity
     if request.kind != "rollback" and all(to.same(look.identity) and look.running for look in runs):
         raise Refused("nothing to do", why=f"{request.service} runs {to.short} already")
-    back = choose_back(request.back, before, main, first=_first(lead))
+    back = choose_back(request.back, before, main, first=_first(lead), to=to)
     revision = 1 + max((c.revision for each in main.values() for c in each), default=0)
     drafts = [
         await _draft(request, target, looks[target], to, goal, back, revision, target in lead) for target in chosen

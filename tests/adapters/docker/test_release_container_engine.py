@@ -24,7 +24,7 @@ from releases.memoryports import (
 )
 from releases.memoryworld import Process, World
 
-from .boxcase import ENV, SERVICE, Box
+from .boxcase import ENV, PORT, SERVICE, Box
 
 WELL = ProbeRule(exec=("sh", "-c", "echo well; exit $CODE"), interval_s=0.1, timeout_s=5.0)
 CRASHES = 'CMD ["sh", "-c", "echo no MODEL_PATH is set; exit 3"]'
@@ -132,3 +132,28 @@ async def test_another_host_puts_back_what_a_dead_one_had_begun(box: Box, write:
     assert ended.result == "REFUSED", ended
     assert "op-2" in ended.message
     box.as_before(old)
+
+
+async def test_a_port_that_another_took_is_said_by_the_plan_or_by_the_start_and_the_old_one_serves(box: Box) -> None:
+    """What is gone back to was published elsewhere; there somebody else listens now, before the plan or after it."""
+    box.image("1", "ENV CODE=0", keep=True)
+    box.image("2", "ENV CODE=0")
+    free = {"RestartPolicy": {"Name": "no"}}
+    box.start()
+    for tag, op in (("2", "op-1"), ("1", "op-2")):
+        ended = await engine(box, await planned(box, tag, op), Book()).run()
+        assert ended.result == "SUCCEEDED", ended
+    elsewhere = {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(int(PORT) + 1)}]}
+    image = box.inspect()["Config"]["Image"]
+    box.api.remove_container("app", force=True)
+    old = box.start(Image=image, HostConfig={"PortBindings": elsewhere})
+    plan = await planned(box, "", "op-3", kind="rollback")
+    box.start(name="thief", HostConfig=free)
+    with pytest.raises(Refused, match=f"{PORT} is held by thief"):
+        await planned(box, "", "op-4", kind="rollback")
+    ended = await engine(box, plan, Book()).run()
+    assert ended.result == "ROLLED_BACK", ended
+    assert "already allocated" in ended.message
+    assert (box.inspect()["Id"], box.inspect()["State"]["Running"]) == (old, True)
+    assert box.running() == ["app", "thief"]
+    assert not [name for name in box.names() if "lease" in name or "-qd-new-" in name]

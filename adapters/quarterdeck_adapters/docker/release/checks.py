@@ -22,14 +22,16 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386
 
 
 async def preflight(
-    calls: Calls, old: Json, others: Sequence[Json], to: Identity, old_image: Json | None, *, new: Json | None
-) -> tuple[Check, ...]:
-    """Image, architecture, disk and ports. `new` is the image here, None when it must be pulled."""
+    calls: Calls, old: Json, others: Sequence[Json], to: Identity, old_image: Json | None, *, new: Json | None,
+    source: Json,
+) -> tuple[Check, ...]:  # fmt: skip
+    """Image, architecture, disk and ports. `new` is the image here, None when it must be pulled; `source` the container
+    whose configuration the new one gets."""
     info = await calls.info()
     return (
         *await _registry(calls, to, new, info),
         _disk(calls, info, new, old_image),
-        *_ports(calls, old, others),
+        *_ports(calls, old, source, others),
     )
 
 
@@ -74,11 +76,11 @@ def _disk(calls: Calls, info: Json, new: Json | None, old_image: Json | None) ->
     return Check(name="disk", ok=free >= needed, said=said)
 
 
-def _ports(calls: Calls, old: Json, others: Sequence[Json]) -> list[Check]:
-    wanted = fixed_ports(old)
+def _ports(calls: Calls, old: Json, source: Json, others: Sequence[Json]) -> list[Check]:
+    wanted = fixed_ports(source)
     if not wanted:
         return []
-    bound = bindings(old)
+    bound = bindings(source)
     taken = [
         f"{port['PublicPort']} is held by {name_of(other)}"
         for other in others
@@ -86,11 +88,16 @@ def _ports(calls: Calls, old: Json, others: Sequence[Json]) -> list[Check]:
         for port in other.get("Ports") or ()
         if any(_same(port, *each) for each in bound)
     ]
-    if not taken and not (old.get("State") or {}).get("Running") and calls.engine.endpoint.local:
-        numbers = {int(port) for _, port, protocol in bound if protocol == "tcp" and port.isdigit()}
+    if not taken and calls.engine.endpoint.local:
+        own = _numbers(old) if (old.get("State") or {}).get("Running") else set()
+        numbers = _numbers(source) - own
         taken = [f"{number} is held by a program on this host" for number in sorted(numbers & _listening())]
     said = "; ".join(dict.fromkeys(taken)) or f"{', '.join(wanted)} is the old one's, or free"
     return [Check(name="port", ok=not taken, said=said)]
+
+
+def _numbers(found: Json) -> set[int]:
+    return {int(port) for _, port, protocol in bindings(found) if protocol == "tcp" and port.isdigit()}
 
 
 def _same(port: Json, address: str, number: str, protocol: str) -> bool:

@@ -50,7 +50,10 @@ async def draft(calls: Calls, place: Place, wanted: Wanted, settings: Mapping[st
             "again if the link to it died", mend="run the deck on that host, or put a proxy before the container",
         )  # fmt: skip
     facts = _facts(found, place, wanted, settings, proxy, mode)
-    checks = list(await preflight(calls, found.old, found.others, wanted.to, found.old_image, new=found.new_image))
+    looked = preflight(
+        calls, found.old, found.others, wanted.to, found.old_image, new=found.new_image, source=found.source
+    )
+    checks = list(await looked)
     warned = modes.warnings(found.old)
     if mode == "start-first":
         more, said = await _proxied(calls, facts, undrainable(str(proxy.get("kind")), found.old))
