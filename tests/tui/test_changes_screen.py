@@ -65,6 +65,8 @@ async def test_a_hundred_thousand_are_walked_a_page_at_a_time(monkeypatch: pytes
         for _ in range(22):
             await d.press("pageup")
         assert int(str(table.rows[0].key)[1:]) < first
+        assert "thing-99999" in await d.press("end")
+        assert "thing-0 " in await d.press("home")
         assert "thing-99999" in await d.press("G")
         assert "thing-0 " in await d.press("g")
         await d.press("/")

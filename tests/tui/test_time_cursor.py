@@ -13,6 +13,7 @@ from quarterdeck.screens.metrics import MetricsScreen
 from quarterdeck.timing import InstantBar
 from quarterdeck.widgets.chart import Chart
 from quarterdeck.widgets.logview import LogView
+from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.instant import Instant
 from quarterdeck_lifecycle.kinds import Run
@@ -95,7 +96,7 @@ async def test_an_instant_of_a_chart_moves_logs_changes_and_runs_and_n_makes_all
         assert d.app.screen.view.state.kept == 31
         assert f"at {clock(AT)} (n live again)" in d.text
         await d.press("escape", "c")
-        table = d.app.screen.query_one("RecordTable")
+        table = d.app.screen.query_one(RecordTable)
         assert table.cursor_key == "0120"
         text = await d.press("n")
         assert "live again" not in text

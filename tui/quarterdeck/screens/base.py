@@ -114,6 +114,9 @@ class VerbScreen(SubScreen):
             for key in self.registry.keys(verb.id):
                 binding = Binding(key, f"key('{key}')", show=False)
                 self._bindings.key_to_bindings.setdefault(key, [binding])
+        for key in self.registry.keys("hit.next"):
+            binding = Binding(key, "live_again", show=False)
+            self._bindings.key_to_bindings.setdefault(key, [binding])
 
     def foot_keys(self) -> tuple[tuple[str, str], ...]:
         """The keys that the verbs have now."""
@@ -130,6 +133,10 @@ class VerbScreen(SubScreen):
             if handler is not None:
                 handler()
                 return
+
+    def action_live_again(self) -> None:
+        """The key that the title names while the deck stands at an instant, where it has no other use."""
+        self.app.moment.live()
 
     def do_help(self) -> None:
         """The keys that apply here."""

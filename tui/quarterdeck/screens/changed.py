@@ -25,7 +25,7 @@ def open_change(app: QuarterdeckApp, change: ChangeRow) -> None:
     ref = Ref.parse(change.ref)
     if change.op:
         app.work(_operation(app, change), "its operation")
-    elif change.what == "head" and change.before and change.after:
+    elif change.what in ("head", "upstream_head") and change.before and change.after:
         app.work(_commits(app, change, ref), "its commits")
     elif app.boot.hub.find(ref) is not None:
         app.screen.dismiss()

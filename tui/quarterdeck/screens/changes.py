@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 
 from quarterdeck.screens.base import VerbScreen
 from quarterdeck.screens.changed import open_change, show_diff
+from quarterdeck.screens.changestable import ChangesTable
 from quarterdeck.views.changes import COLUMNS, DIVIDER, asked_cells, change_row, divider, place_of_divider
 from quarterdeck.widgets.cells import Cell, Row
 from quarterdeck.widgets.prompt import PromptBar
@@ -51,13 +52,13 @@ class ChangesScreen(VerbScreen):
 
     def body(self) -> ComposeResult:
         """The table, and a prompt for the filter."""
-        yield RecordTable(COLUMNS)
+        yield ChangesTable(COLUMNS)
         yield PromptBar()
 
     @property
-    def table(self) -> RecordTable:
+    def table(self) -> ChangesTable:
         """The table."""
-        return self.query_one(RecordTable)
+        return self.query_one(ChangesTable)
 
     def on_mount(self) -> None:
         """Read the first page, and be told of more."""
@@ -260,14 +261,14 @@ class ChangesScreen(VerbScreen):
     def do_top(self) -> None:
         """The newest."""
         if self._pages.newest:
-            self.table.action_cursor_home()
+            self.table.move_to_end(-1)
         else:
             self.read(self._pages.first, "first")
 
     def do_bottom(self) -> None:
         """The oldest."""
         if self._pages.oldest:
-            self.table.action_cursor_end()
+            self.table.move_to_end(1)
         else:
             self.read(self._pages.last, "last")
 
