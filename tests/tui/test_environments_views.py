@@ -73,6 +73,7 @@ async def test_what_a_view_names_and_a_deck_has_not_is_left_out() -> None:
         await d.rest()
         assert names(d) == set()
         assert "nothing matches /[" in d.text
+        assert d.app.viewing.capture().hidden == {"container": ("environment",)}
         await d.press("escape")
         assert names(d) == {"mirror"}
         assert " CTX " not in d.text

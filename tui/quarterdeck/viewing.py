@@ -209,7 +209,7 @@ def _set_up(maker: RowMaker, view: DeckView) -> None:
     order = view.orders.get(kind, "")
     maker.reverse = order.startswith("-") and order[1:] in orders
     maker.order = order.removeprefix("-") if order.removeprefix("-") in orders else next(iter(orders))
-    maker.hidden = frozenset(view.hidden.get(kind, ())) & {column.key for column in maker.columns}
+    maker.hidden = frozenset(view.hidden.get(kind, ())) & {column.key for column in maker.columns if column.title}
 
 
 def of_config(view: ConfigView) -> DeckView:
