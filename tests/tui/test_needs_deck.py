@@ -64,8 +64,9 @@ async def test_what_needs_me_is_on_the_second_line_and_enter_on_its_screen_goes_
         assert lines[0].rstrip().endswith("✗2 ▲1")
         shown = (await d.press("0")).splitlines()
         assert "what needs me: 3" in shown[0]
+        assert "MUTED" not in shown[1]
         assert [line.split()[1:3] for line in shown[2:5]] == [
-            ["prod", "api"], ["run#1", "unit-tes…"], ["P95High", "firing"],
+            ["prod", "api"], ["run#1", "unit-tests"], ["P95High", "firing"],
         ]  # fmt: skip
         await d.press("/")
         await d.type("pytest")
@@ -100,6 +101,7 @@ async def test_a_mute_survives_a_restart_is_listed_and_ends_when_it_gets_worse()
         await d.press("m", "b")
         assert "what needs me: 1 · 1 muted" in d.text
         assert "8h00 left" in d.text
+        assert "MUTED" in d.text
         await d.press("escape")
         assert "! ✗etl unhealthy" in d.text
     assert "id-api" in str(first)

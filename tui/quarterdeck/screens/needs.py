@@ -15,7 +15,7 @@ from quarterdeck.screens.base import VerbScreen
 from quarterdeck.screens.table import TableScreen
 from quarterdeck.screens.text import TextScreen
 from quarterdeck.views.fmt import glyph, one_line
-from quarterdeck.views.needs import COLUMNS, idle_row, need_row, need_text
+from quarterdeck.views.needs import COLUMNS, WITH_MUTED, idle_row, need_row, need_text
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.cells import Cell
 from quarterdeck.widgets.table import RecordTable
@@ -96,6 +96,7 @@ class NeedsScreen(TableScreen, VerbScreen):
         shown = len(rows)
         rows += [need_row(need, now, colours, mute) for need, mute in found.muted if keeps(need_text(need))]
         rows += [idle_row(mute, now) for mute in found.idle if keeps(f"{mute.text} {mute.word} {mute.environment}")]
+        self.table.set_columns(WITH_MUTED if self._mutes else COLUMNS)
         self.table.set_rows(rows)
         hidden = str(self.table.cursor_key)
         if rows and self.table.cursor_is_ghost and (hidden in self._needs or hidden in self._mutes):

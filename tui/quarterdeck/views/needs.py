@@ -14,13 +14,14 @@ from quarterdeck_lifecycle.records import Status
 
 COLUMNS = (
     Column("status", "", 1),
-    Column("environment", "CTX", 8, flex=1, min_width=6, priority=1),
+    Column("environment", "CTX", 8, flex=1, min_width=7, priority=1),
     Column("text", "WHAT", 24, flex=2, min_width=14),
-    Column("word", "STATE", 18, flex=1, min_width=16),
+    Column("word", "STATE", 18, flex=1, min_width=17),
     Column("since", "FOR", 5, "right"),
     Column("why", "WHY", 40, flex=5, min_width=12, priority=2),
-    Column("mute", "MUTED", 12, priority=3),
 )
+WITH_MUTED = (*COLUMNS, Column("mute", "MUTED", 12, priority=3))
+"""While something is muted: an empty column would take the others' room."""
 COUNTED = (Status.BAD, Status.LOOK, Status.WAITING)
 SHOWN = 6
 """The most needs that the line names, however wide it is: more are read on their own screen."""

@@ -84,8 +84,9 @@ class RecordTable(CursorTable):
 
     def set_columns(self, columns: Sequence[Column]) -> None:
         """Lay the table out anew with these columns; the rows stay."""
-        self._columns = tuple(columns)
-        self._repaint()
+        if tuple(columns) != self._columns:
+            self._columns = tuple(columns)
+            self._repaint()
 
     def set_sort(self, key: str | None, reverse: bool = False) -> None:
         """Show the sign of the sort order at that column's title; ordering the rows is the caller's work."""
