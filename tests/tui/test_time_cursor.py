@@ -127,6 +127,22 @@ async def test_a_change_a_log_line_and_a_run_set_it_too() -> None:
         assert d.app.moment.instant == Instant(wanted.finished_at, "run", wanted.name)  # type: ignore[attr-defined]
 
 
+async def test_a_time_is_typed_on_the_command_line() -> None:
+    async with deck([runs()], size=(100, 24)) as d:
+        d.app.now = lambda: NOW
+        await d.press(":")
+        await d.burst("instant.set", "enter")
+        await d.burst("-2h", "enter")
+        assert d.app.moment.instant == Instant(AT, "time")
+        await d.press(":")
+        await d.burst("instant.set", "enter")
+        await d.burst("soon", "enter")
+        assert any("not a time: soon" in toast for toast in d.toasts)
+        await d.press(":")
+        await d.burst("instant.live", "enter")
+        assert d.app.moment.at is None
+
+
 async def test_before_and_after_are_compared_with_counts_and_what_changed_between() -> None:
     async with deck([prom()], size=(120, 30)) as d:
         d.app.now = lambda: NOW

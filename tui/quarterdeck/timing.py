@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from quarterdeck.keys import pretty
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.cells import Cell
-from quarterdeck_lifecycle.instant import RUNS, Instant, banner, happened
+from quarterdeck_lifecycle.instant import RUNS, Instant, banner, happened, parse_time
 
 if TYPE_CHECKING:
     from quarterdeck.app import QuarterdeckApp
@@ -64,6 +64,22 @@ class Timing:
             deck.app.say(f"nothing says when {record.name} happened", "warning")
             return
         deck.app.moment.put(Instant(at, "run" if record.kind in RUNS else "row", record.name))
+
+    def do_instant_set(self) -> None:
+        """To a time that is typed."""
+        from quarterdeck.screens.dialogs import AskDialog
+
+        app = self._timed.app
+
+        def answered(text: str | None) -> None:
+            if text is None:
+                return
+            try:
+                app.moment.put(Instant(parse_time(text, app.now())))
+            except ValueError as error:
+                app.say(str(error), "warning")
+
+        app.push_screen(AskDialog("go to a time", "02:14:31 (UTC, the last one), -10m or 2024-05-01T02:14"), answered)
 
     def do_instant_live(self) -> None:
         """All shows now."""

@@ -10,6 +10,8 @@ def _view(id: str, key: str, title: str, help: str, screen: str) -> Verb:
 TIMING = (
     _view("instant.take", "i", "this moment",
           "metrics, logs, changes and runs all go to when this happened; n makes them live again", "*"),
+    _view("instant.set", "", "go to a time", "metrics, logs, changes and runs go to a time: 02:14:31, -10m or a date",
+          "deck"),
     _view("instant.live", "", "live again", "metrics, logs, changes and runs show what is now", "deck"),
     _view("chart.take", "enter", "this moment", "what the read-out stands on, for logs, changes and runs too",
           "metrics"),

@@ -182,6 +182,7 @@ class ChangesScreen(VerbScreen):
         self._counts = None
         if problem := self._pages.asked.problem:
             self.app.say(problem, "warning")
+        self.entitle("changes of 7 days, newest first: looking", asked_cells(self._pages.asked))
         at = self.app.moment.at
         if at is None:
             self.read(self._pages.first, "first")
