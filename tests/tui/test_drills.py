@@ -84,6 +84,8 @@ async def test_a_bad_deploy_is_seen_looked_into_and_taken_back_by_keys() -> None
             await d.type("hint")
             await d.press("enter")
             assert any("hint 1 of 3" in toast for toast in d.toasts)
+            await d.press("escape")
+            assert not any("hint 1 of 3" in toast for toast in d.toasts)
             app.deck.jump(ref)
             await d.rest()
             await d.press("W")

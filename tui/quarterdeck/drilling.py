@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PLAIN = ("deck", "text")
 """Screens that are everywhere, or tell nothing of their own by their name."""
 LOOK_S = 0.5
-TOAST_S = 20.0
+TOAST_S = 12.0
 DOWN = (State.ERROR, State.STALE, State.AUTH)
 HINT = Verb(id="hint", title="hint", kind=VerbKind.VIEW, help="the next hint of this drill")
 
@@ -71,7 +71,7 @@ class DrillWatch:
         app.set_interval(LOOK_S, self.look)
         self.look()
         if self._record:
-            _tell(app, f"drill {self._record['drill']}: {self._record['task']} :hint helps, q gives up.")
+            _tell(app, f"drill {self._record['drill']}: {self._record['task']} :hint helps, q gives up, Esc takes this away.")
 
     @property
     def _on(self) -> bool:

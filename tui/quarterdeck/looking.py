@@ -86,8 +86,9 @@ class Looking:
         hint(self._deck.app)
 
     def do_back(self) -> None:
-        """Drop marks, then the filter, then the zoom."""
+        """Take the notices away; drop marks, then the filter, then the zoom."""
         deck = self._deck
+        deck.app.clear_notifications()
         if deck.table.marked:
             deck.table.clear_marks()
         elif deck.pane.maker.filter:
