@@ -71,7 +71,8 @@ class DrillWatch:
         app.set_interval(LOOK_S, self.look)
         self.look()
         if self._record:
-            _tell(app, f"drill {self._record['drill']}: {self._record['task']} :hint helps, q gives up, Esc takes this away.")
+            help_words = ":hint helps, q gives up, Esc takes this away."
+            _tell(app, f"drill {self._record['drill']}: {self._record['task']} {help_words}")
 
     @property
     def _on(self) -> bool:
