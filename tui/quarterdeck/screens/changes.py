@@ -129,7 +129,7 @@ class ChangesScreen(VerbScreen):
                 if key:
                     self.table.move_to_key(key)
             if to:
-                self.app.work(self._count(), "counting changes")
+                await self._count()
 
         self._reading = True
         self.app.work(work(), "changes")
