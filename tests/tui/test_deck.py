@@ -73,6 +73,15 @@ async def test_the_cursor_stays_on_its_row_and_a_ghost_is_refused() -> None:
         assert source.stop.executed == 0
 
 
+async def test_the_way_to_all_keys_is_never_cut_off_and_ctrl_c_says_how_to_leave() -> None:
+    async with deck([world()]) as d:
+        assert d.text.rstrip().endswith(": command  ? help")
+        await d.press("ctrl+c")
+        assert "q leaves the deck" in d.toasts
+        await d.press("escape")
+        assert d.toasts == []
+
+
 async def test_a_filter_keeps_inverts_complains_and_clears() -> None:
     async with deck([world()]) as d:
         await d.press("/")
@@ -178,7 +187,7 @@ async def test_detail_help_changes_ledger_open_and_close() -> None:
         assert "v41" in await d.press("c")
         assert "outside" in d.text
         await d.press("escape", "v")
-        assert "0 newest rows and 1 outside changes" in d.text
+        assert "ledger: 0 rows, 1 from outside" in d.text
         assert "nothing was done from here yet" in await d.press("o")
         await d.press("escape")
         assert d.app.screen is d.app.deck

@@ -21,6 +21,7 @@ from textual.widgets import Static
 from quarterdeck.boot import Boot
 from quarterdeck.crash import report
 from quarterdeck.deck import DeckScreen
+from quarterdeck.keys import pretty
 from quarterdeck.lately import Lately
 from quarterdeck.needing import Needing
 from quarterdeck.panes.lines import place_words
@@ -322,6 +323,10 @@ class QuarterdeckApp(Sessions, App[int]):
         else:
             told = self.boot.notice
             self.say(f"config read again: {told or 'no problems'}", "warning" if told else "information")
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C ends nothing: it may have been meant for a program that ran here before."""
+        self.say(f"{pretty(self.boot.registry.keys('quit')) or ':quit'} leaves the deck")
 
     def toggle_mouse(self) -> None:
         """Take the mouse, or leave it to the terminal's own selection."""

@@ -189,7 +189,7 @@ class DeckScreen(Timing, Looking, Doing, Deploying, Outward, NeedsLine, WatchVer
         self.query_one(ChangeStrip).show(self.app.lately, now, self.wide and self.size.height >= changestrip.TALL)
         self.show_running()
         self.show_hint()
-        self.query_one(KeyBar).show(key_cells(self, boot))
+        self.query_one(KeyBar).show(*key_cells(self, boot))
 
     def lay_out(self) -> None:
         """All five open where there is room, else the focused one with the others as one line each."""
@@ -231,7 +231,7 @@ class DeckScreen(Timing, Looking, Doing, Deploying, Outward, NeedsLine, WatchVer
         if isinstance(event.table.parent, MetricsPane):
             event.table.parent.show_chart()
         self.show_hint()
-        self.query_one(KeyBar).show(key_cells(self, self.app.boot))
+        self.query_one(KeyBar).show(*key_cells(self, self.app.boot))
         self.live.follow()
 
     @on(RecordTable.RowSelected)

@@ -51,8 +51,8 @@ def operation_cells(operation: tuple[str, float, float] | None) -> list[Cell]:
     return [Cell(f" {UNICODE.op} {title} {time.monotonic() - began:.0f}s of at most {deadline:.0f}s ", "info")]
 
 
-def key_cells(deck: DeckScreen, boot: Boot) -> list[Cell]:
-    """The keys that apply to the row, greyed where the operator may not."""
+def key_cells(deck: DeckScreen, boot: Boot) -> Cells:
+    """The keys that apply to the row, greyed where the operator may not; on the right those that lead to all others."""
     kind = deck.pane.view.kind
     cells: list[Cell] = []
     seen: set[str] = set()
@@ -68,7 +68,9 @@ def key_cells(deck: DeckScreen, boot: Boot) -> list[Cell]:
         if acts and (not deck.refs or all(deck.why_not(v) for v in verbs)):
             style = "dim"
         cells += [Cell(pretty(keys), "accent" if not style else "dim"), Cell(f" {title}  ", style or "")]
-    for id in ("open", "detail", "filter", "command", "help"):
-        verb_keys = boot.registry.keys(id)
-        cells += [Cell(pretty(verb_keys), "accent"), Cell(f" {id}  ", "dim")]
-    return cells
+    for id in ("open", "detail", "filter"):
+        cells += [Cell(pretty(boot.registry.keys(id)), "accent"), Cell(f" {id}  ", "dim")]
+    more: list[Cell] = []
+    for id in ("command", "help"):
+        more += [Cell(f"  {pretty(boot.registry.keys(id))}", "accent"), Cell(f" {id}", "dim")]
+    return cells, more
