@@ -238,7 +238,7 @@ def test_the_header_keeps_who_and_what_is_open_for_how_long_where_there_is_littl
         assert who in text(left)
         assert text(right) == "✗1 "
     assert "+3 " in text(header_cells(boot, [], 70)[0])
-    assert text(header_cells(boot, [], 70)[1]) == "✓ "
+    assert text(header_cells(boot, [], 70)[1]) == "? "
     boot.policy.open_for(Place("git", ""), "a source that no environment names", 600)
     assert "git:WRITE 10m00" in text(header_cells(boot, [], 160)[0])
 

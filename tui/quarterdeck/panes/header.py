@@ -13,6 +13,7 @@ from quarterdeck.views.needs import count_cells, line_cells
 from quarterdeck.widgets.cells import Cell
 from quarterdeck_lifecycle.need import Need
 from quarterdeck_lifecycle.policy import Place
+from quarterdeck_lifecycle.records import State
 
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
@@ -29,7 +30,9 @@ def header_cells(boot: Boot, needs: Sequence[Need], width: int) -> Cells:
 
     Where the line is too short, what is not open gives way first, then the name of the project.
     """
-    right = count_cells(needs, width >= ROOMY)
+    heard = any(snapshot.state is State.FRESH for snapshot in boot.hub.snapshots())
+    # Where nobody has answered, nothing is known to be well.
+    right = count_cells(needs, width >= ROOMY) if needs or heard else [Cell("? ", "dim")]
     room = width - _length(right)
     who = _who(boot)
     opened, shut = _places(boot)
