@@ -34,7 +34,7 @@ def check(ctx: click.Context) -> None:
         for reason in loaded.held_back:
             click.echo(f"  {reason}", err=True)
     files = ", ".join(str(path) for path in loaded.files) or "no config file; that is fine"
-    click.echo(f"{files}: {len(loaded.errors)} errors")
+    click.echo(f"{files}: {len(loaded.errors)} error{'' if len(loaded.errors) == 1 else 's'}")
     ctx.exit(2 if loaded.errors else 0)
 
 
