@@ -13,11 +13,11 @@ from quarterdeck_lifecycle.records import TROUBLE, Record, Status
 
 SERIES_COLUMNS = (
     Column("status", "", 1),
-    Column("name", "SERIES", 20, flex=2, min_width=10),
+    Column("name", "SERIES", 20, flex=2, min_width=16),
     Column("value", "NOW", 9, "right"),
     Column("history", "LAST HOUR", 16),
     Column("limit", "LIMIT", 9, "right", priority=1),
-    Column("source", "SOURCE", 10, flex=1, min_width=5, priority=3),
+    Column("source", "SOURCE", 10, flex=1, min_width=8, priority=3),
     Column("note", "NOTE", 20, flex=2, min_width=6, priority=2),
 )
 
