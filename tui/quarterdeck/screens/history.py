@@ -62,7 +62,9 @@ class HistoryScreen(TableScreen):
         self.table.set_rows(kept)
         where = f"{self._service.service} in {self._service.environment}"
         count = f"{len(rows)}" if len(kept) == len(rows) else f"{len(kept)} of {len(rows)} /{self.wanted}"
-        self.entitle(f"releases of {where}: {count}", [Cell(f" goes back to {self._service.readiness or '-'}", "dim")])
+        back = self._service.readiness
+        words = f"goes back to {back}" if back.startswith(("✓", "▲")) else back
+        self.entitle(f"releases of {where}: {count}", [Cell(f" {words}", "dim")])
 
     def _entry(self) -> Entry | None:
         return next((entry for entry in self._entries if entry.key == self.table.cursor_key), None)

@@ -16,11 +16,11 @@ from quarterdeck_lifecycle.state import utc_text
 LEDGER_COLUMNS = (
     Column("seq", "SEQ", 5, "right"),
     Column("at", "AT (UTC)", 14),
-    Column("actor", "WHO", 14, flex=1, min_width=6, priority=2),
-    Column("action", "VERB", 18, flex=1, min_width=12),
-    Column("phase", "PHASE", 7, priority=1),
+    Column("actor", "WHO", 14, flex=1, min_width=6, priority=1),
+    Column("action", "VERB", 18, flex=1, min_width=13),
+    Column("phase", "PHASE", 7, priority=2),
     Column("ref", "ON", 24, flex=1, min_width=13),
-    Column("result", "RESULT", 40, flex=4, min_width=12),
+    Column("result", "RESULT", 40, flex=4, min_width=18),
 )
 STYLES = {"intent": "dim", "outcome": "ok", "refused": "warn", "note": "dim"}
 _RELEASE = "release."
@@ -54,7 +54,7 @@ def ledger_row(row: LedgerRow, now: float) -> Row:
             Cell(verb_words(row), "dim" if row.step else ""),
             Cell(row.phase, "bad" if failed else STYLES.get(row.phase, "")),
             Cell(on_words(row.ref)),
-            Cell(one_line(row.result or row.why), "bad" if failed else ""),
+            Cell(one_line(row.result or row.why) or "begins", "bad" if failed else "dim" if row.phase == "intent" else ""),
         ),
     )
 
