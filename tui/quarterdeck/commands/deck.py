@@ -40,9 +40,11 @@ def open_deck(
     # Nothing of what starts the deck is garbage; the app turns the collector on once it is painted.
     gc.disable()
     from quarterdeck.app import QuarterdeckApp
+    from quarterdeck.driver import DeckDriver
 
     async def run() -> int:
         app = QuarterdeckApp(boot, mouse=mouse, debug=debug, last_view=last_view)
+        app.driver_class = DeckDriver
         loop = asyncio.get_running_loop()
         for name in (signal.SIGHUP, signal.SIGTERM):
             with suppress(NotImplementedError):
