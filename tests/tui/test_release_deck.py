@@ -11,7 +11,7 @@ import pytest
 
 from deckcase import Deck
 from parts.deckworld import environment
-from parts.releasing import ReleaseWorld, reached, result
+from parts.releasing import ReleaseWorld, end, reached, result
 from quarterdeck.app import QuarterdeckApp
 from quarterdeck.boot import Boot
 from quarterdeck.screens.back import BackDialog
@@ -223,6 +223,26 @@ async def test_a_release_that_runs_is_attached_to_and_not_started_again(world: R
         assert screen.progress.result == "ABORTED"
         assert "not needed" in {each.state for each in screen.progress.shown()}
     assert result(folder) == "ABORTED"
+
+
+async def test_what_a_dead_runner_left_is_followed_again_when_it_is_recovered(world: ReleaseWorld) -> None:
+    world.waiting_hook()
+    folder = world.detached(world.other())
+    reached(folder, lambda event: "the hook waits" in event.message)
+    async with operating(world) as d:
+        await d.until(lambda: d.app.deck.running, "the operation")
+        await d.press("9", "enter")
+        await d.until(lambda: "the hook waits" in d.text, "its log")
+        await asyncio.to_thread(end, folder)
+        await d.until(lambda: "its runner is dead" in d.text, "the death")
+        await d.press("R")
+        await d.until(lambda: on(d, ConfirmDialog), "the question")
+        d.by_hand()
+        await d.press("y")
+        screen = await ended(d)
+        assert screen.progress is not None
+        assert screen.progress.result == "FAILED"
+    assert result(folder) == "FAILED"
 
 
 async def test_leaving_the_deck_ends_nothing(world: ReleaseWorld) -> None:

@@ -71,7 +71,7 @@ LOG_SCREEN = (
     _view("log.marker", "a", "marker line", "", "log"),
     _view("log.goto", "colon", "go to a time", "02:14:31, -10m or a date", "log"),
     _view("log.search", "slash", "search", "regex; n and N go to the next and the previous hit", "log"),
-    _view("hit.next", "n", "next hit", "of the search; on the deck, the next row in trouble; live again at an instant", "*"),
+    _view("hit.next", "n", "next hit", "of the search; on the deck, the next row in trouble, or live again", "*"),
     _view("hit.previous", "N", "previous hit", "of the search; on the deck, the previous row in trouble", "*"),
     _view("log.filter", "ampersand", "filter", "regex; a leading ! keeps what does not match", "log"),
     _view("log.older", "o", "older lines", "what came before the first line; scrolling up reads them too", "log"),

@@ -29,6 +29,7 @@ from quarterdeck.widgets.cells import UNICODE, Cell
 from quarterdeck.widgets.logview import LogView
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.kinds import Operation as OperationRow
 from quarterdeck_lifecycle.release.model import SERVICES, Event
 from quarterdeck_lifecycle.text import LogLine
 
@@ -148,6 +149,19 @@ class OperationScreen(VerbScreen):
         """Clocks go on while it runs; what stands still is not painted."""
         if self.progress is not None and not self.progress.result and not self.progress.dead:
             self._show()
+        elif self._taken_up():
+            self.start()
+
+    def _taken_up(self) -> bool:
+        """Whether what is shown as dead or stuck goes on, or was settled meanwhile, here or from elsewhere."""
+        progress, follower = self.progress, self._follower
+        if progress is None or follower is None or not follower.done():
+            return False
+        if not (progress.dead or progress.result == "STUCK"):
+            return False
+        rows = (row for snap in self._boot.hub.snapshots("operation") for row in snap.rows)
+        row = next((row for row in rows if isinstance(row, OperationRow) and row.op == self._op), None)
+        return row is not None and (row.alive or row.result != progress.result)
 
     def _show(self) -> None:
         self._shown = False
