@@ -45,6 +45,7 @@ def ledger_row(row: LedgerRow, now: float) -> Row:
     """One row of the ledger."""
     ended = row.phase == "outcome"
     failed = ended and not row.result.startswith(("SUCCEEDED", "DONE"))
+    said = one_line(row.result or row.why) or ("begins" if row.phase == "intent" else "")
     return Row(
         row.seq,
         (
@@ -54,7 +55,7 @@ def ledger_row(row: LedgerRow, now: float) -> Row:
             Cell(verb_words(row), "dim" if row.step else ""),
             Cell(row.phase, "bad" if failed else STYLES.get(row.phase, "")),
             Cell(on_words(row.ref)),
-            Cell(one_line(row.result or row.why) or "begins", "bad" if failed else "dim" if row.phase == "intent" else ""),
+            Cell(said, "bad" if failed else "dim" if row.phase == "intent" else ""),
         ),
     )
 
