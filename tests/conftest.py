@@ -62,11 +62,18 @@ def _needs(item: pytest.Item) -> list[str]:
 # First: xdist reads the groups in the same hook.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of one part one xdist group."""
+    """Give the tests of one part one xdist group, and those that share what their module makes: it is made once."""
     for item in items:
-        group = next((part for part in GROUPS if part in _needs(item)), None)
+        group = next((part for part in GROUPS if part in _needs(item)), None) or _shares(item)
         if group and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _shares(item: pytest.Item) -> str | None:
+    """The module of a test that asks for a fixture of its module; None without one."""
+    fixtures = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+    shared = any(found[-1].scope == "module" for found in fixtures.values())
+    return item.path.stem if shared else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -150,7 +150,7 @@ def colours(data: bytes) -> set[str]:
 def test_full_colour_here_and_sixteen_over_ssh(world: PracticeWorld, open_pty: Callable[..., Pty]) -> None:
     assert "true" in colours(end(deck(world, open_pty, COLORTERM="truecolor")))
     remote = deck(world, open_pty, COLORTERM="truecolor", SSH_CONNECTION="192.0.2.7 50022 192.0.2.1 22")
-    assert "via 192.0.2.7" in remote.screen()
+    assert "via ssh 192.0.2.7" in remote.screen()
     assert colours(end(remote)) == {"16"}
 
 

@@ -21,7 +21,7 @@ from textual.widgets import Static
 from quarterdeck.boot import Boot
 from quarterdeck.crash import report
 from quarterdeck.deck import DeckScreen
-from quarterdeck.keys import pretty
+from quarterdeck.keynames import pretty
 from quarterdeck.lately import Lately
 from quarterdeck.needing import Needing
 from quarterdeck.panes.lines import place_words

@@ -1,22 +1,10 @@
-"""Textual bindings made of the verb registry, and how a key is written for people."""
+"""Textual bindings made of the verb registry."""
 
 from __future__ import annotations
 
 from textual.binding import Binding, BindingsMap
 
 from quarterdeck_lifecycle.verbs import Registry, Verb
-
-PRETTY = {
-    "enter": "Enter", "escape": "Esc", "backspace": "Bksp", "space": "Space", "slash": "/", "colon": ":",
-    "question_mark": "?", "equals_sign": "=", "ampersand": "&", "vertical_line": "|", "tab": "Tab",
-    "shift+tab": "S-Tab", "left_square_bracket": "[", "right_square_bracket": "]", "backslash": "\\", "at": "@",
-    "left": "←", "right": "→", "up": "↑", "down": "↓", "home": "Home", "end": "End",
-}  # fmt: skip
-
-
-def pretty(keys: tuple[str, ...]) -> str:
-    """The first key of a verb as it is written on a keyboard."""
-    return PRETTY.get(keys[0], keys[0]) if keys else ""
 
 
 def bind(registry: Registry, screen: str) -> BindingsMap:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from quarterdeck.keys import pretty
+from quarterdeck.keynames import pretty
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.cells import Cell
 from quarterdeck_lifecycle.instant import RUNS, Instant, banner, happened, parse_time

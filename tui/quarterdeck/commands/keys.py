@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from quarterdeck.keynames import pretty
 from quarterdeck_lifecycle.verbs import Registry, VerbKind, built_in
 
 
@@ -55,4 +56,5 @@ def keys(ctx: click.Context, as_json: bool, as_markdown: bool) -> None:
     for row in found:
         where = ", ".join(row["applies_to"]) or row["screen"]
         what = row["title"] + (f": {row['help']}" if row["help"] else "")
-        click.echo(f"{row['key'] or ':' + row['id']:<34} {where:<14} {row['kind']:<9} {row['confirm']:<6} {what}")
+        pressed = " ".join(pretty((key,)) for key in row["key"].split(",")) if row["key"] else f":{row['id']}"
+        click.echo(f"{pressed:<34} {where:<14} {row['kind']:<9} {row['confirm']:<6} {what}")

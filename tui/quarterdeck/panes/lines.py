@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from quarterdeck.keys import choose, pretty
+from quarterdeck.keynames import pretty
+from quarterdeck.keys import choose
 from quarterdeck.views.fmt import glyph, one_line
 from quarterdeck.widgets.cells import UNICODE, Cell
 from quarterdeck_lifecycle.policy import Place

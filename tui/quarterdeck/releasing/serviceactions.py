@@ -33,7 +33,9 @@ def command_of(plan: Plan) -> str:
         alias = plan.changes[0].place.name.rpartition("@")[2] if plan.changes else "champion"
         words += ["promote", plan.to.name, plan.to.digest, "--alias", alias]
     elif plan.kind == "rollback":
-        words += ["rollback", plan.service, "--to", plan.to.digest or plan.to.image_id]
+        alias = next((each.place.name for each in plan.changes if each.place.kind == "alias"), "")
+        name = alias if plan.to.kind == "model" and alias else plan.service
+        words += ["rollback", name, "--to", plan.to.digest or plan.to.image_id]
     else:
         words += ["deploy", plan.service, plan.to.digest or plan.wanted]
     words += ["--env", plan.environment] if plan.environment else []

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from quarterdeck import keys
+from quarterdeck.keynames import pretty
 from quarterdeck.timing import instant_cells
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.cells import Cell
@@ -124,7 +125,7 @@ class VerbScreen(SubScreen):
 
     def key_of(self, id: str) -> str:
         """The key of a verb as it is written on a keyboard."""
-        return keys.pretty(self.registry.keys(id))
+        return pretty(self.registry.keys(id))
 
     def action_key(self, key: str) -> None:
         """Run the verb of a key."""

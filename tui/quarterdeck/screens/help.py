@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quarterdeck.keys import pretty
+from quarterdeck.keynames import pretty
 from quarterdeck.screens.text import TextScreen, plain
 from quarterdeck_lifecycle.text import LogLine
 from quarterdeck_lifecycle.verbs import Verb, VerbKind

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from quarterdeck.keys import pretty
+from quarterdeck.keynames import pretty
 from quarterdeck.widgets.cells import literal
 from quarterdeck.widgets.prompt import PromptInput
 from quarterdeck_lifecycle.verbs import Verb, VerbKind
