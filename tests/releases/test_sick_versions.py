@@ -13,7 +13,8 @@ from parts.process import free_port
 
 pytestmark = [pytest.mark.real(*StopStart.needs), pytest.mark.xdist_group("crash-stop-start")]
 MEMORY = 48 * 1024 * 1024
-TALKS = "i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo line $i; done; "
+# One stream: of two, the engine may keep the last words of one before the first of the other.
+TALKS = "exec 2>&1; i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo line $i; done; "
 SICK = {
     "oom": (f"{TALKS}echo reading the model; exec tail /dev/zero", ("exit code 137", "for want of memory")),
     "loops": (f"{TALKS}echo cannot load the model; exit 3", ("exit code 3", "cannot load the model")),
