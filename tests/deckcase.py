@@ -29,6 +29,9 @@ NAMED = {
 class Deck:
     """One running deck."""
 
+    patience_s = 10.0
+    """How long a state is waited for."""
+
     def __init__(self, app: QuarterdeckApp, pilot: Pilot[int]) -> None:
         self.app = app
         self.pilot = pilot
@@ -41,7 +44,7 @@ class Deck:
     async def rest(self) -> None:
         """Until nothing is under way and everything is painted."""
         await self.pilot.pause()
-        await self.app.busy.idle(10)
+        await self.app.busy.idle(self.patience_s)
         await self.pilot.pause()
 
     async def press(self, *keys: str) -> str:
@@ -75,7 +78,7 @@ class Deck:
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait for a state; the failure shows the screen."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(self.patience_s):
                 while not condition():
                     await self.pilot.pause(0.01)
         except TimeoutError:
@@ -102,6 +105,12 @@ class Deck:
     def toasts(self) -> list[str]:
         """What was said in toasts."""
         return [notification.message for notification in self.app._notifications]
+
+
+class Patient(Deck):
+    """Waits longer: runners and the practice world's servers share the machine with the deck."""
+
+    patience_s = 60.0
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ where an operator writes them."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,19 +12,6 @@ from parts.releasing import ReleaseWorld
 
 NAMES = ("--help", 'it\'s "quoted"', "$(touch pwned)", "two\nlines", "../../pwned", "[/bold]@x", "-", "a;touch pwned")
 WORDS = "--help; $(touch pwned) `touch pwned` ' \" \\ | # [/bold]"
-
-
-@pytest.fixture(scope="module")
-def shared_world() -> Iterator[ReleaseWorld]:
-    with ReleaseWorld() as made:
-        yield made
-
-
-@pytest.fixture
-def world(shared_world: ReleaseWorld) -> Iterator[ReleaseWorld]:
-    shared_world.reset()
-    yield shared_world
-    shared_world.settle()
 
 
 @pytest.mark.parametrize("key", ["services", "environments"])

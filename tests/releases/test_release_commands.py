@@ -22,19 +22,6 @@ UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 HOSTILE = ("$(touch pwned);`touch pwned`", "--help", "a\nb'\"", "é" * 300)
 
 
-@pytest.fixture(scope="module")
-def shared_world() -> Iterator[ReleaseWorld]:
-    with ReleaseWorld() as made:
-        yield made
-
-
-@pytest.fixture
-def world(shared_world: ReleaseWorld) -> Iterator[ReleaseWorld]:
-    shared_world.reset()
-    yield shared_world
-    shared_world.settle()
-
-
 @pytest.fixture
 def on_terminal(world: ReleaseWorld) -> Iterator[Callable[..., Pty]]:
     """Run a command of the world's operator on a terminal."""

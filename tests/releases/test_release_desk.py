@@ -1,7 +1,7 @@
 """The desk in this process: who gets in, what a start that was cut off leaves, what a full disk does to a journal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,19 +20,6 @@ from quarterdeck_lifecycle.state import StateDB, StateError
 
 ANA = Actor(user="ana", origin="local", host="bastion")
 PULL = Step(id="03 pull", name="pull", title="pull it", phase="prepare", deadline_s=60)
-
-
-@pytest.fixture(scope="module")
-def shared_world() -> Iterator[ReleaseWorld]:
-    with ReleaseWorld() as made:
-        yield made
-
-
-@pytest.fixture
-def world(shared_world: ReleaseWorld) -> Iterator[ReleaseWorld]:
-    shared_world.reset()
-    yield shared_world
-    shared_world.settle()
 
 
 @pytest.fixture

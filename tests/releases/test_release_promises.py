@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 
@@ -15,19 +14,6 @@ from quarterdeck_lifecycle.release.planning import utc_seconds
 from releases.memorytargets import ContainerTarget
 from releases.memoryworld import Process
 from releases.releasecase import NEW, OLD, Case, Way
-
-
-@pytest.fixture(scope="module")
-def shared_world() -> Iterator[ReleaseWorld]:
-    with ReleaseWorld() as made:
-        yield made
-
-
-@pytest.fixture
-def world(shared_world: ReleaseWorld) -> Iterator[ReleaseWorld]:
-    shared_world.reset()
-    yield shared_world
-    shared_world.settle()
 
 
 @pytest.mark.parametrize("way", ["start-first", "overlap"])

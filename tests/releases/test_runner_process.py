@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,20 +13,6 @@ from parts.releasing import ReleaseWorld, pid, reached, result
 from quarterdeck.releasing.opfolder import OpFolder
 from quarterdeck.runner_main import BUSY
 from quarterdeck_lifecycle.release.model import Event
-
-
-@pytest.fixture(scope="module")
-def shared_world() -> Iterator[ReleaseWorld]:
-    with ReleaseWorld() as made:
-        yield made
-
-
-@pytest.fixture
-def world(shared_world: ReleaseWorld) -> Iterator[ReleaseWorld]:
-    """One world for all: each test finds it settled, with one version or the other serving."""
-    shared_world.reset()
-    yield shared_world
-    shared_world.settle()
 
 
 def in_hook(event: Event) -> bool:

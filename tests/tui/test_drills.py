@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deckcase import Deck
+from deckcase import Patient
 from parts.drilling import DrillWorld
 from parts.pty import Pty
 from quarterdeck.app import QuarterdeckApp
@@ -26,25 +26,7 @@ from quarterdeck.screens.operation import OperationScreen
 from quarterdeck_demo import drills
 from quarterdeck_lifecycle.release.model import service_ref
 
-PATIENCE_S = 60.0
 PROD = ("--yes", "--reason", "a drill", "--confirm")
-
-
-class Patient(Deck):
-    """Waits longer: runners and the world's servers share the machine with the deck."""
-
-    async def rest(self) -> None:
-        await self.pilot.pause()
-        await self.app.busy.idle(PATIENCE_S)
-        await self.pilot.pause()
-
-    async def until(self, condition: Callable[[], object], what: str = "") -> None:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while not condition():
-                    await self.pilot.pause(0.01)
-        except TimeoutError:
-            raise AssertionError(f"not reached: {what}\n{self.text}") from None
 
 
 async def told(world: DrillWorld) -> dict[str, Any]:

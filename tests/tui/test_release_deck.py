@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from deckcase import Deck
+from deckcase import Deck, Patient
 from parts.deckworld import environment
 from parts.releasing import ReleaseWorld, end, reached, result
 from quarterdeck.app import QuarterdeckApp
@@ -33,7 +33,6 @@ def shared_world() -> Iterator[ReleaseWorld]:
         yield made
 
 
-PATIENCE_S = 60.0
 NEEDED = ("docker", "registry", "mlflow")
 
 
@@ -48,23 +47,6 @@ def world(shared_world: ReleaseWorld) -> Iterator[ReleaseWorld]:
     shared_world.configure(only_needed)
     yield shared_world
     shared_world.settle()
-
-
-class Patient(Deck):
-    """Waits longer: runners and the practice world's servers share the machine with the deck."""
-
-    async def rest(self) -> None:
-        await self.pilot.pause()
-        await self.app.busy.idle(PATIENCE_S)
-        await self.pilot.pause()
-
-    async def until(self, condition: Callable[[], object], what: str = "") -> None:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while not condition():
-                    await self.pilot.pause(0.01)
-        except TimeoutError:
-            raise AssertionError(f"not reached: {what}\n{self.text}") from None
 
 
 @asynccontextmanager
