@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 
+from quarterdeck_demo.ci import SERVERS, CiServer, ci_server
 from quarterdeck_demo.configuration import configuration
 from quarterdeck_demo.docker import DockerServer
 from quarterdeck_demo.drills import Drill, load
@@ -41,13 +42,17 @@ class World:
 
     def __init__(
         self, seed: int, folder: Path, clock: Callable[[], float] = time.time, *, drill: str = "",
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None, ci: Collection[str] = tuple(SERVERS),
     ) -> None:
-        """`drill` names an incident to play; `env` is for the commands that its colleagues run."""
+        """`drill` names an incident to play; `env` is for the commands that its colleagues run.
+
+        `ci` are the CI systems besides GitHub that it has.
+        """
         self.seed, self.folder, self.clock = seed, folder, clock
         self.drill: Drill | None = load(drill) if drill else None
         self.stage: Stage | None = None
         self._env = env
+        self._ci = tuple(ci)
         self.servers: dict[str, Server] = {}
         self.story: Story | None = None
         self._owned = False
@@ -92,7 +97,8 @@ class World:
             "alertmanager": AlertmanagerServer(story, clock, source=urls["prometheus"]),
             "docker": docker,
         }
-        for name, part in parts.items():
+        ci = {name: ci_server(name, story, clock) for name in self._ci}
+        for name, part in (parts | ci).items():
             server = self.servers[name] = Server(part.handler, faults=part.faults, clock=clock)
             if name == "docker":
                 await server.start_unix(engine_socket)
@@ -100,7 +106,7 @@ class World:
             else:
                 urls[name] = f"http://127.0.0.1:{await server.start_tcp(bound=bound.get(name))}"
         endpoints = {"git": str(self.folder / "src"), **urls, "github_token": github.token}
-        endpoints["config"] = str(self._write_configuration(story, endpoints))
+        endpoints["config"] = str(self._write_configuration(story, endpoints, ci))
         if self.drill:
             self.stage = Stage(
                 self.drill, story, clock, docker=docker, mlflow=mlflow, servers=self.servers, folder=self.folder,
@@ -119,16 +125,22 @@ class World:
         if self._owned:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _write_configuration(self, story: Story, endpoints: dict[str, str]) -> Path:
-        token = self.folder / "github.token"
-        token.touch(mode=0o600)
-        token.write_text(endpoints["github_token"] + "\n", encoding="utf-8")
+    def _write_configuration(self, story: Story, endpoints: dict[str, str], ci: Mapping[str, CiServer]) -> Path:
+        token = self._secret("github", endpoints["github_token"])
         # Where the config of a user is: `XDG_CONFIG_HOME=FOLDER/config` makes it that of an operator of this world.
         path = self.folder / "config" / "quarterdeck" / "config.yaml"
         path.parent.mkdir(mode=0o700, parents=True)
         path.touch(mode=0o600)
         made = configuration(story, endpoints, token)
+        sources: list[dict[str, Any]] = made["sources"]
+        sources += [part.source(endpoints[name], str(self._secret(name, part.token))) for name, part in ci.items()]
         if self.drill:
             self.drill.configure(made)
         path.write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")
+        return path
+
+    def _secret(self, name: str, value: str) -> Path:
+        path = self.folder / f"{name}.token"
+        path.touch(mode=0o600)
+        path.write_text(value + "\n", encoding="utf-8")
         return path

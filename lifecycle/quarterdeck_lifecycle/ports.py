@@ -128,6 +128,25 @@ class Drills(Protocol):
         """A page of what is inside `ref`, and the token of the next page or an empty string."""
 
 
+class Parameter(Gated, frozen=True, kw_only=True):
+    """Something that a run may be given before it starts. `secret` values are never shown nor recorded."""
+
+    name: str
+    title: str = ""
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    required: bool = False
+    secret: bool = False
+
+
+@runtime_checkable
+class TakesParameters(Protocol):
+    """A system whose pipelines say what a new run may be given."""
+
+    async def parameters(self, ref: Ref) -> Sequence[Parameter]:
+        """What a new run of the pipeline of `ref` (a run) may be given. Raises QuarterdeckError."""
+
+
 class Between(Gated, frozen=True, kw_only=True):
     """What one revision has and another has not: the commits that come, those that go, and the files that differ."""
 

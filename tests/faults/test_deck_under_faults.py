@@ -95,7 +95,7 @@ async def recovered(d: Deck, name: str) -> None:
 
 async def test_every_fault_is_shown_and_outlived(isolated_home: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="qdf-"))
-    world = World(3, folder / "w")
+    world = World(3, folder / "w", ci=())
     endpoints = await world.start()
     try:
         env = {"XDG_CONFIG_HOME": str(Path(endpoints["config"]).parent.parent), "HOME": str(folder)}

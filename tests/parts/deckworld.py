@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -68,9 +68,10 @@ class PracticeWorld:
     `home` is the home of its operator: its config names every system of the world.
     """
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, *, ci: Collection[str] = ()) -> None:
+        """`ci` are the CI systems besides GitHub that the world has."""
         self.home = Path(tempfile.mkdtemp(prefix="qd-"))
-        self.world = World(seed, self.home / "w")
+        self.world = World(seed, self.home / "w", ci=ci)
         self.endpoints: dict[str, str] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)

@@ -39,7 +39,7 @@ class DrillWorld(PracticeWorld):
     def __init__(self, drill: str, seed: int = 1) -> None:
         super().__init__(seed)
         self.clock = LeapingClock()
-        self.world = World(seed, self.home / "w", self.clock, drill=drill, env=environment(self.home))
+        self.world = World(seed, self.home / "w", self.clock, drill=drill, env=environment(self.home), ci=())
 
     def __enter__(self) -> Self:
         super().__enter__()

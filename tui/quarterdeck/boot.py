@@ -47,14 +47,15 @@ if TYPE_CHECKING:
     from quarterdeck.releasing.desk import Desk
 
 T = TypeVar("T")
+CI = ("github", "gitlab", "jenkins", "travis", "codepipeline", "buildbot", "local")
 SYSTEMS = {
     "repositories": ("git",),
-    "pipelines": ("github",),
+    "pipelines": CI,
     "containers": ("docker", "registry"),
     "models": ("mlflow",),
     "metrics": ("prometheus", "host"),
 }
-WRITABLE = ("docker", "mlflow", "registry", "github")
+WRITABLE = ("docker", "mlflow", "registry", *CI)
 LED = ("registry", "mlflow", "prometheus")
 """Systems that engines have leads to, and so are looked for after them."""
 DISCOVERY_S = 4.0

@@ -3,7 +3,7 @@
 from quarterdeck_lifecycle.kinds.containers import Container, Image, Network, Stats, Tag, Volume
 from quarterdeck_lifecycle.kinds.metrics import Alert, Gpu, Host, MonitorTarget, Rule, Series
 from quarterdeck_lifecycle.kinds.models import Endpoint, ModelVersion, RegisteredModel, TrainingRun
-from quarterdeck_lifecycle.kinds.pipelines import Job, PullRequest, Run
+from quarterdeck_lifecycle.kinds.pipelines import Deployment, Job, PullRequest, Run
 from quarterdeck_lifecycle.kinds.releases import Operation, Service
 from quarterdeck_lifecycle.kinds.repositories import Commit, Repository
 
@@ -11,6 +11,7 @@ __all__ = [
     "Alert",
     "Commit",
     "Container",
+    "Deployment",
     "Endpoint",
     "Gpu",
     "Host",

@@ -35,6 +35,7 @@ class Run(Record, frozen=True, kw_only=True):
     """One run of a pipeline. `duration_s` counts what has passed so far while it runs; `median_s` of past runs.
 
     `default_branch` is the repository's, empty when unknown; `waits_for_me` is set while the operator may approve it.
+    `queued_for` says why one that has not begun still waits, in the system's words.
     """
 
     kind: ClassVar[str] = "run"
@@ -58,6 +59,7 @@ class Run(Record, frozen=True, kw_only=True):
     median_s: float | None = None
     default_branch: str = ""
     waits_for_me: bool = False
+    queued_for: str = ""
 
 
 class Job(Record, frozen=True, kw_only=True):
@@ -71,3 +73,30 @@ class Job(Record, frozen=True, kw_only=True):
     started_at: float | None = None
     finished_at: float | None = None
     runner: str = ""
+    stage: str = ""
+    attempt: int = 1
+    superseded: bool = False
+    """A later attempt of the same job took its place."""
+
+
+class Deployment(Record, frozen=True, kw_only=True):
+    """What a forge or a pipeline put into one of its environments. `target` is that environment, in its own words.
+
+    `run` is the run that did it (its ref's id); `current` is set on the one that the environment has now.
+    """
+
+    kind: ClassVar[str] = "deployment"
+    pane: ClassVar[str] = "pipelines"
+    watched: ClassVar[tuple[str, ...]] = ("state",)
+
+    system: str
+    repository: str
+    target: str
+    number: str = ""
+    branch: str = ""
+    head: str = ""
+    actor: str = ""
+    run: str = ""
+    current: bool = False
+    created_at: float | None = None
+    waits_for_me: bool = False

@@ -61,15 +61,30 @@ CONTAINER = (
     ),
 )  # fmt: skip
 
+_COMMENT = _arg("comment", "comment", required=False)
+_GATE = _arg("gate", "which gate, when several wait", required=False, ask=False)
+_FORCE_END = _arg("force", "true ends it without its clean-up", required=False, ask=False)
+
 PIPELINE = (
     _does("run.rerun", "R", "re-run", D, bulk=True),
     _does("run.rerun_failed", "R", "re-run failed jobs", D),
-    _does("run.cancel", "X", "cancel", D, bulk=True),
+    _does("run.cancel", "X", "cancel", D, _FORCE_END, bulk=True),
+    _does("run.approve", "A", "approve", D, _COMMENT, _GATE, help="lets go on what waits for an approval"),
+    _does("run.reject", "", "reject", D, _COMMENT, _GATE, help="ends what waits for an approval"),
     _does(
         "run.trigger", "T", "run workflow", D,
         _arg("ref", "branch or tag", "main"), _arg("inputs", "inputs: key=value ...", required=False),
     ),
-    _does("pull_request.approve", "A", "approve", D, _arg("comment", "comment", required=False)),
+    _does("job.rerun", "R", "re-run the job", D),
+    _does("job.cancel", "X", "cancel the job", D),
+    _does("job.start", "A", "start the manual job", D, _arg("inputs", "variables: key=value ...", required=False)),
+    _does("job.rollback", "", "roll the stage back", D, _arg("to", "execution to go back to")),
+    _does("job.hold", "", "disable the transition into it", D, _arg("reason", "reason")),
+    _does("job.release", "", "enable the transition into it", D),
+    _does("deployment.approve", "A", "approve", D, _COMMENT),
+    _does("deployment.reject", "", "reject", D, _COMMENT),
+    _does("deployment.redeploy", "R", "deploy it again", D, help="re-runs the job that made it: the way back"),
+    _does("pull_request.approve", "A", "approve", D, _COMMENT),
     _does("pull_request.merge", "", "merge", X, _arg("method", "method", "merge", "merge", "squash", "rebase")),
     _does("pull_request.checkout", "F", "check out", D, help="its head into a local branch here"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Runs and pull requests as rows."""
+"""Runs, pull requests and deployments as rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from quarterdeck.views.fmt import against, age, duration, glyph, one_line
 from quarterdeck.views.model import Look, View, counted, newest_first, trouble_first, worst
 from quarterdeck.widgets.cells import Cell, Column, Row
-from quarterdeck_lifecycle.kinds import PullRequest, Run
+from quarterdeck_lifecycle.kinds import Deployment, PullRequest, Run
 from quarterdeck_lifecycle.records import TROUBLE, Status
 
 RUN_COLUMNS = (
@@ -30,6 +30,17 @@ PULL_COLUMNS = (
     Column("branch", "BRANCH", 16, flex=1, min_width=6, priority=3),
     Column("review", "REVIEW", 9, flex=1, min_width=6, priority=1),
     Column("checks", "CHECKS", 10),
+    Column("when", "WHEN", 4, "right", priority=2),
+)
+
+DEPLOYMENT_COLUMNS = (
+    Column("status", "", 1),
+    Column("system", "SYS", 7, priority=3),
+    Column("target", "ENVIRONMENT", 14, flex=2, min_width=7),
+    Column("what", "REPO@REF", 22, flex=3, min_width=10),
+    Column("state", "STATE", 9),
+    Column("by", "BY", 10, flex=1, min_width=5, priority=2),
+    Column("why", "WHERE / WHY", 24, flex=3, min_width=8, priority=1),
     Column("when", "WHEN", 4, "right", priority=2),
 )
 
@@ -74,6 +85,31 @@ def pull_row(pull: PullRequest, look: Look) -> Row:
     )
 
 
+def deployment_row(deployment: Deployment, look: Look) -> Row:
+    """One deployment; what an environment has now stands out."""
+    return Row(
+        deployment.ref,
+        (
+            glyph(deployment.status),
+            Cell(deployment.system, "dim"),
+            Cell(deployment.target, "bold" if deployment.current else ""),
+            Cell(f"{deployment.repository.rpartition('/')[2]}@{deployment.branch or deployment.head[:10]}"),
+            Cell(deployment.state, "bad" if deployment.status is Status.BAD else ""),
+            Cell(deployment.actor, "dim"),
+            Cell(one_line(deployment.note), "dim"),
+            Cell(age(deployment.updated_at, look.now), "dim"),
+        ),
+    )
+
+
+def deployment_line(deployments: Sequence[Deployment], look: Look) -> str:
+    """The collapsed pane when deployments are on top."""
+    first = worst(deployments)
+    if first is None:
+        return "no deployment"
+    return f"{first.target} {first.repository.rpartition('/')[2]} {first.state} · {counted(deployments)}"
+
+
 def run_order(run: Run) -> tuple[int, float]:
     """Newest trouble first: what is in flight or failed lately, then by time."""
     return (TROUBLE[run.status] if run.status in (Status.BAD, Status.LOOK, *_IN_FLIGHT) else 9), -(run.updated_at or 0)
@@ -100,4 +136,6 @@ VIEWS = (
          "repository": lambda r: (r.repository, -(r.updated_at or 0))}, run_line),
     View("pull_request", "Pull requests", PULL_COLUMNS, pull_row,
          {"newest": newest_first, "trouble": trouble_first, "number": lambda p: -p.number}, pull_line),
+    View("deployment", "Deployments", DEPLOYMENT_COLUMNS, deployment_row,
+         {"newest": newest_first, "trouble": trouble_first, "environment": lambda d: d.target}, deployment_line),
 )  # fmt: skip

@@ -1,0 +1,35 @@
+"""The CI systems of the practice world besides GitHub: a contract server for each, loaded when a world wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Protocol
+
+from quarterdeck_demo.faults import Faults
+from quarterdeck_demo.messages import Request, Response
+from quarterdeck_demo.story import Story
+
+SERVERS: dict[str, str] = {}
+"""The server of each system, as `module:Class`."""
+
+
+class CiServer(Protocol):
+    """A contract server of a CI system. Making one is cheap: what it knows is built at the first request."""
+
+    faults: Faults
+    token: str
+    """The credential that may do everything."""
+
+    async def handler(self, request: Request, /) -> Response:
+        """Answer one request."""
+
+    def source(self, url: str, token_file: str) -> dict[str, Any]:
+        """The config of a source on it, named as the system."""
+
+
+def ci_server(system: str, story: Story, clock: Callable[[], float]) -> CiServer:
+    """The server of a system that `SERVERS` names."""
+    module, _, name = SERVERS[system].partition(":")
+    made: CiServer = getattr(import_module(module), name)(story, clock)
+    return made
