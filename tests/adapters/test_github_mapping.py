@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from quarterdeck_adapters.ci.values import epoch
 from quarterdeck_adapters.github import mapping, places, pull_mapping
 from quarterdeck_adapters.github.dispatch import Sent, Wanted, fitting
 from quarterdeck_adapters.github.mapping import Home, Spot
 from quarterdeck_adapters.github.pull_mapping import PullFacts, Reviews
-from quarterdeck_adapters.github.values import epoch
 from quarterdeck_adapters.github.workflow_file import check_inputs, declared, parse_inputs
 from quarterdeck_lifecycle.errors import Refused
 from quarterdeck_lifecycle.records import Ref, Status

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.ghrig import API, Rig, rig
 from parts.practice import practice_story
-from quarterdeck_adapters.github import pacing
+from quarterdeck_adapters.ci import pacing
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Budget

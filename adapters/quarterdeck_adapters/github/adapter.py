@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.github import pacing
+from quarterdeck_adapters.ci import pacing
 from quarterdeck_adapters.github.api import Api, counting
 from quarterdeck_adapters.github.mapping import Home
 from quarterdeck_adapters.github.places import API, Place, place_of, slugs, web_host

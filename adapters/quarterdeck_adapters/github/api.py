@@ -13,11 +13,11 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from quarterdeck_adapters.base import Context, SourceConfig
+from quarterdeck_adapters.ci.pacing import allowance
+from quarterdeck_adapters.ci.values import Json, known
 from quarterdeck_adapters.credential import Credential
 from quarterdeck_adapters.github.faults import not_json, server_time, translated
-from quarterdeck_adapters.github.pacing import allowance
 from quarterdeck_adapters.github.places import api_address
-from quarterdeck_adapters.github.values import Json, known
 from quarterdeck_adapters.http import Answer, HttpClient
 from quarterdeck_lifecycle.errors import AuthFailed, Malformed, RateLimited
 from quarterdeck_lifecycle.ports import Budget

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck_adapters.blocking import call
+from quarterdeck_adapters.ci.values import Json, epoch, login, rows, section, sha_of, shown, size, text, whole
 from quarterdeck_adapters.github import mapping
 from quarterdeck_adapters.github.mapping import word
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.values import Json, epoch, login, rows, section, sha_of, shown, size, text, whole
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job
 from quarterdeck_lifecycle.ports import Section

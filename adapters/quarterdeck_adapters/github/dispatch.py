@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
 from quarterdeck_adapters.blocking import call
+from quarterdeck_adapters.ci.values import Json, epoch, known, login, sha_of, shown, text, whole
 from quarterdeck_adapters.github.acting import GithubAction
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.values import Json, epoch, known, login, sha_of, shown, text, whole
 from quarterdeck_adapters.github.workflow_file import NONCES, Declared, check_inputs, declared, parse_inputs
 from quarterdeck_lifecycle.errors import (
     Conflict,

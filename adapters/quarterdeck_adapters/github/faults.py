@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from quarterdeck_adapters.github.values import text
+from quarterdeck_adapters.ci.values import text
 from quarterdeck_adapters.http import OFF_LOOP, Answer, failure, retry_after
 from quarterdeck_lifecycle.errors import (
     AuthFailed,

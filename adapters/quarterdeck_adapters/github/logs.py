@@ -10,10 +10,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
+from quarterdeck_adapters.ci.values import Json, shown, whole
 from quarterdeck_adapters.github.loglines import JobLines
 from quarterdeck_adapters.github.mapping import in_flight, word
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.values import Json, shown, whole
 from quarterdeck_lifecycle.errors import NotFound, RateLimited, Unavailable, Unsupported
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions
 from quarterdeck_lifecycle.records import Ref

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from quarterdeck_adapters.github.values import Json, epoch, login, rows, section, shown, text, whole
+from quarterdeck_adapters.ci.values import Json, epoch, login, rows, section, shown, text, whole
 from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.records import Link, Ref, Status
 

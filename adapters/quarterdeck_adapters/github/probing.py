@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from quarterdeck_adapters.ci.values import section, shown, text, whole
 from quarterdeck_adapters.github.api import VERSION, together
-from quarterdeck_adapters.github.values import section, shown, text, whole
 from quarterdeck_lifecycle.errors import Forbidden, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.ports import Probe
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from quarterdeck_adapters.ci.values import Json, login, section, shown, text
 from quarterdeck_adapters.github import pull_mapping
 from quarterdeck_adapters.github.acting import SETTLE_S, GithubAction
 from quarterdeck_adapters.github.places import Place
 from quarterdeck_adapters.github.pulls import head_of
-from quarterdeck_adapters.github.values import Json, login, section, shown, text
 from quarterdeck_lifecycle.errors import Conflict, Malformed, Refused
 from quarterdeck_lifecycle.kinds import PullRequest
 from quarterdeck_lifecycle.ports import Outcome, Preview

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from quarterdeck_adapters.ci.values import Json, epoch, login, rows, section, shown, text, whole
 from quarterdeck_adapters.github.mapping import Home, job_record, status_of, word
-from quarterdeck_adapters.github.values import Json, epoch, login, rows, section, shown, text, whole
 from quarterdeck_lifecycle.kinds import Job, PullRequest
 from quarterdeck_lifecycle.records import Link, Status
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from quarterdeck_adapters.ci.values import Json, epoch, shown, whole
 from quarterdeck_adapters.github import mapping
 from quarterdeck_adapters.github.acting import GithubAction
 from quarterdeck_adapters.github.mapping import word
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.values import Json, epoch, shown, whole
 from quarterdeck_lifecycle.errors import Conflict
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Outcome, Preview

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from quarterdeck_adapters.github.values import Json, section, text
+from quarterdeck_adapters.ci.values import Json, section, text
 from quarterdeck_lifecycle.errors import Refused
 
 NONCES = ("nonce", "correlation_id", "distinct_id", "dispatch_id", "return_dispatch")
