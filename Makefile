@@ -55,7 +55,7 @@ screenshots: $(STAMP)  ## make every picture in screenshots/
 	$(BIN)/python -m tests.screenshots
 
 lock: $(STAMP)  ## resolve the dependencies anew into requirements.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --extra gpu --extra keyring pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --group dev --extra gpu --extra keyring --extra aws pyproject.toml -o requirements.lock
 
 man: $(STAMP)  ## write the manual page into dist/
 	@mkdir -p dist && $(BIN)/quarterdeck man > dist/quarterdeck.1 && echo dist/quarterdeck.1
