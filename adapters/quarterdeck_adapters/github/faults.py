@@ -6,68 +6,18 @@ https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#
 
 from __future__ import annotations
 
-import email.utils
-from collections.abc import Mapping
-
-import msgspec
-
-from quarterdeck_adapters.ci.values import text
-from quarterdeck_adapters.http import OFF_LOOP, Answer, failure, retry_after
+from quarterdeck_adapters.ci.faults import pause, said
+from quarterdeck_adapters.http import Answer, failure
 from quarterdeck_lifecycle.errors import (
     AuthFailed,
     Conflict,
     Forbidden,
-    Malformed,
     NotFound,
     QuarterdeckError,
     RateLimited,
 )
 
-SECONDARY_S = 60.0
-"""How long to pause when no time is named, as the documentation asks."""
-LONGEST_S = 3600.0
 _OF_STATE = ("already running", "over a month ago", "no failed jobs", "cannot be retried", "unable to retry")
-
-
-def said(answer: Answer) -> str:
-    """The forge's own words, the details of a validation included; empty where it did not answer in JSON."""
-    try:
-        body = msgspec.json.decode(answer.body[:OFF_LOOP])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    if not isinstance(body, Mapping):
-        return ""
-    listed = body.get("errors")
-    details = []
-    for each in listed if isinstance(listed, list) else [listed]:
-        if isinstance(each, Mapping):
-            words = text(each.get("message")) or f"{text(each.get('field'))} {text(each.get('code'))}".strip()
-        else:
-            words = text(each)
-        if words:
-            details.append(words)
-    return ": ".join(filter(None, (text(body.get("message")), "; ".join(details))))
-
-
-def server_time(headers: Mapping[str, str], now: float) -> float:
-    """The server's clock by its Date header, else ours: both its reset times and ours may be off."""
-    parsed = email.utils.parsedate_tz(headers.get("date", ""))
-    try:
-        return float(email.utils.mktime_tz(parsed)) if parsed else now
-    except (ValueError, OverflowError):
-        return now
-
-
-def pause(answer: Answer, why: str, now: float) -> float | None:
-    """Seconds to wait when this is a rate limit, the primary or a secondary one; None when it is none."""
-    if answer.status not in (403, 429):
-        return None
-    asked = retry_after(answer.headers, server_time(answer.headers, now))
-    lowered = why.lower()
-    limited = answer.status == 429 or "rate limit" in lowered or "abuse detection" in lowered
-    if asked is None and not limited:
-        return None
-    return min(SECONDARY_S if asked is None else asked, LONGEST_S)
 
 
 def translated(answer: Answer, what: str, now: float) -> QuarterdeckError:
@@ -108,11 +58,3 @@ def _forbidden(answer: Answer, what: str, why: str) -> Forbidden:
     if "required" in sso:
         mend = f"authorize the token for the organisation: {sso.partition('url=')[2]}"
     return Forbidden(what, source=answer.source, why=why, scope=needs, mend=mend)
-
-
-def not_json(error: Malformed) -> Malformed:
-    """A hint for a page where the API should be: the usual mistake is an Enterprise address without its path."""
-    return Malformed(
-        error.what, source=error.source, why=error.why,
-        mend="check the url: the API of an Enterprise server is at https://HOST/api/v3; or a proxy stands between",
-    )  # fmt: skip
