@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
+from parts.operating import Bench
 from parts.practice import Clock
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.github import GithubSource
@@ -17,16 +17,9 @@ from quarterdeck_demo.messages import Handler
 from quarterdeck_demo.repos import git
 from quarterdeck_demo.server import Server
 from quarterdeck_demo.story import Story
-from quarterdeck_lifecycle.actor import Actor
-from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.kinds import PullRequest, Run
-from quarterdeck_lifecycle.ledger import Ledger
-from quarterdeck_lifecycle.operate import Operator, Result
-from quarterdeck_lifecycle.policy import Policy
-from quarterdeck_lifecycle.ports import Preview
-from quarterdeck_lifecycle.records import Ref
-from quarterdeck_lifecycle.state import StateDB
-from quarterdeck_lifecycle.verbs import Registry, built_in
+
+__all__ = ["API", "MODEL", "Bench", "Rig", "pull_of", "push", "rig", "run_of"]
 
 API, MODEL = "acme/fraud-api", "acme/fraud-model"
 
@@ -92,33 +85,6 @@ async def rig(story: Story) -> AsyncIterator[Rig]:
             await source.close()
         await made.server.stop()
     assert made.server.errors == []
-
-
-class Bench:
-    """An operator with a ledger, over one source."""
-
-    def __init__(self, source: GithubSource, folder: Path) -> None:
-        self.source = source
-        self.hub = Hub([source])
-        self.db = StateDB(folder)
-        self.ledger = Ledger(self.db, Actor.current(), lambda text: text)
-        self.registry = Registry(built_in())
-        self.operator = Operator(self.hub, self.registry, Policy(), self.ledger)
-
-    async def do(self, verb: str, ref: Ref, /, **args: str) -> Result:
-        """Preview, then perform."""
-        return await self.operator.perform(await self.preview(verb, ref, **args))
-
-    async def preview(self, verb: str, ref: Ref, /, **args: str) -> Preview:
-        """What it would send; arguments that are not given have their defaults, as in the deck."""
-        found = self.registry.get(verb)
-        assert found is not None
-        defaults = {each.name: each.default for each in found.args if each.default}
-        return await self.operator.preview(found, ref, {**defaults, **args})
-
-    async def phases(self) -> list[tuple[str, str]]:
-        """The ledger, oldest first."""
-        return [(row.phase, row.result.partition(":")[0]) for row in reversed(await self.ledger.rows())]
 
 
 def run_of(rows: Any, number: int, workflow: str = "ci") -> Run:
