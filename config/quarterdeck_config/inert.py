@@ -9,7 +9,18 @@ from typing import Any, Literal
 from msgspec import structs
 
 from quarterdeck_config.errors import plain
-from quarterdeck_config.schema import Config, ConfirmOptions, Hooks, Notify, Placement, Service, Source, View
+from quarterdeck_config.schema import (
+    Config,
+    ConfirmOptions,
+    Hooks,
+    LocalPipeline,
+    Notify,
+    Placement,
+    Service,
+    Source,
+    Step,
+    View,
+)
 
 Owned = Collection[tuple[str, str]]
 """(section, name) of every entry that the untrusted file wrote, such as ("sources", "ml")."""
@@ -22,9 +33,9 @@ NOTIFY_UNUSED = "the notify options are not used"
 def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str, ...]]:
     """``config`` without anything that ``owned`` entries (None: all) could run or send; and why, a line each.
 
-    Commands, local pipelines, hooks, webhooks, exec probes and key bindings are dropped. Sources lose their secrets,
-    get ``credentials: false`` (no discovered credential, no SSH key) and start read-only. Services are
-    undeployable, also a trusted one that acts on an untrusted source.
+    Commands, hooks, webhooks, exec probes and key bindings are dropped. Local pipelines keep the names of their steps
+    and lose what these would run. Sources lose their secrets, get ``credentials: false`` (no discovered credential,
+    no SSH key) and start read-only. Services are undeployable, also a trusted one that acts on an untrusted source.
     """
     reasons: list[str] = []
 
@@ -48,9 +59,8 @@ def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str
         else:
             services[name] = service
     kept: dict[str, Any] = {}
-    dropped: tuple[tuple[Literal["commands", "pipelines", "keys", "webhooks"], str], ...] = (
+    dropped: tuple[tuple[Literal["commands", "keys", "webhooks"], str], ...] = (
         ("commands", "command {} is not offered"),
-        ("pipelines", "local pipeline {} is not run"),
         ("keys", "key of {} is not rebound"),
         ("webhooks", "webhook {} is told nothing"),
     )
@@ -58,6 +68,11 @@ def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str
         entries = getattr(config, section)
         kept[section] = {name: entry for name, entry in entries.items() if not mine(section, name)}
         reasons.extend(words.format(plain(name)) for name in entries if mine(section, name))
+    kept["pipelines"] = {}
+    for name, pipeline in config.pipelines.items():
+        kept["pipelines"][name] = _pipeline(pipeline) if mine("pipelines", name) else pipeline
+        if mine("pipelines", name):
+            reasons.append(f"local pipeline {plain(name)} is not run")
     kept["views"] = {}
     for name, view in config.views.items():
         kept["views"][name], why = _view(name, view) if mine("views", name) else (view, ())
@@ -69,6 +84,12 @@ def inert(config: Config, owned: Owned | None = None) -> tuple[Config, tuple[str
         kept["notify"] = Notify()
         reasons.append(NOTIFY_UNUSED)
     return structs.replace(config, sources=tuple(sources), services=services, **kept), tuple(reasons)
+
+
+def _pipeline(pipeline: LocalPipeline) -> LocalPipeline:
+    """A pipeline that is shown and holds nothing to run; the Makefile of an untrusted file is not even read."""
+    steps = tuple(Step(name=step.name, argv=()) for step in pipeline.steps)
+    return LocalPipeline(steps=steps, makefile=pipeline.makefile, targets=pipeline.targets, runnable=False)
 
 
 def _view(name: str, view: View) -> tuple[View, tuple[str, ...]]:

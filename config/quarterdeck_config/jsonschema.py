@@ -31,6 +31,8 @@ def config_schema() -> dict[str, Any]:
             definitions[name] = {"title": name, "anyOf": [{"type": "string", **_limits(text)}, definition]}
     _exactly_one(definitions["SecretRef"], _SECRETS)
     _exactly_one(definitions["Probe"], _PROBES)
+    _exactly_one(definitions["LocalPipeline"], ("steps", "makefile"))
+    definitions["LocalPipeline"]["properties"]["steps"].pop("default", None)
     for name in ("Guard", "Threshold"):
         definitions[name]["anyOf"] = [{"required": ["max"]}, {"required": ["min"]}]
     return {"$schema": DIALECT, "title": "quarterdeck.yaml", **made}

@@ -206,7 +206,23 @@ class Step(Record, frozen=True):
 
 
 class LocalPipeline(Record, frozen=True):
-    steps: Annotated[tuple[Step, ...], Meta(min_length=1)]
+    """Steps run on this machine one after the other, or the targets of a Makefile, each a pipeline of its own."""
+
+    __expected__: ClassVar[str] = "{steps}, or {makefile, targets}"
+
+    steps: Annotated[tuple[Step, ...], Meta(min_length=1)] = ()
+    makefile: FilePath | None = None
+    """A Makefile, or the folder that has one. It is read to find its targets, never run for that."""
+    targets: tuple[Text, ...] = ()
+    """Those of its targets that are pipelines; none: every one that it declares phony."""
+    timeout: Duration = 3600.0
+    """Seconds that a target may take."""
+    runnable: bool = True
+    """False: shown, never run from here."""
+
+    def __post_init__(self) -> None:
+        if bool(self.steps) == (self.makefile is not None):
+            raise Misfit("both" if self.steps else "neither", "exactly one of {steps|makefile}")
 
 
 class ConfirmOptions(Record, frozen=True):

@@ -59,7 +59,9 @@ def test_hostile_project_is_inert(ship: Ship) -> None:
         assert (source.token, source.password, source.username, source.key_file) == (None,) * 4
         assert (source.credentials, source.read_only, source.plain_http) == (False, True, False)
     assert all(not service.deployable for service in config.services.values())
-    assert (config.commands, config.pipelines, config.keys, config.confirm) == ({}, {}, {}, ConfirmOptions())
+    assert (config.commands, config.keys, config.confirm) == ({}, {}, ConfirmOptions())
+    assert not config.pipelines["build"].runnable
+    assert [(step.name, step.argv) for step in config.pipelines["build"].steps] == [("one", ())]
     assert "touch" not in repr(config)
     assert loaded.held_back == (
         "the confirm options are not used",
@@ -75,8 +77,8 @@ def test_hostile_project_is_inert(ship: Ship) -> None:
         "service own: the pre hook is not run",
         "command go is not offered",
         "command mine is not offered",
-        "local pipeline build is not run",
         "key of container.remove is not rebound",
+        "local pipeline build is not run",
     )
     assert loaded.notice == ("quarterdeck.yaml is not trusted: 15 things held back; read it, then: quarterdeck trust")
 
