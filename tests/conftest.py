@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from parts.buildbot_server import BuildbotServer
 from parts.engine import ENGINE_PACKAGES, Engine
 from parts.haproxy import Haproxy
 from parts.mlflow_server import MlflowServer
-from parts.needs import PROGRAMS, missing
+from parts.needs import FROM_PYPI, PROGRAMS, missing
 from parts.process import Part, is_private
 from parts.prom import Alertmanager, Prometheus
 from parts.pty import Pty
@@ -31,6 +32,7 @@ FIXTURE_NEEDS = {
     "engine": ENGINE_PACKAGES,
     "swarm": ENGINE_PACKAGES,
     "mlflow": ("mlflow",),
+    "buildbot": ("buildbot",),
     "prometheus": ("prometheus",),
     "alertmanager": ("prometheus-alertmanager",),
     "registry": ("docker-registry",),
@@ -39,7 +41,9 @@ FIXTURE_NEEDS = {
     "open_haproxy": ("haproxy",),
 }
 # The tests of one shared part run in one worker, so that it starts once; a test with several goes with the slowest.
-GROUPS = ("mlflow", "docker.io", "prometheus", "prometheus-alertmanager", "docker-registry", "openssh-server")
+GROUPS = (
+    "mlflow", "buildbot", "docker.io", "prometheus", "prometheus-alertmanager", "docker-registry", "openssh-server",
+)  # fmt: skip
 XDG = ("CONFIG", "CACHE", "DATA", "STATE")
 GITCONFIG = "[user]\n\tname = Tester\n\temail = tester@example.invalid\n[init]\n\tdefaultBranch = main\n"
 # How fast this machine makes inputs says nothing about the program.
@@ -53,7 +57,7 @@ def _needs(item: pytest.Item) -> list[str]:
     named += ["tmux"] if item.get_closest_marker("tmux") else []
     for fixture in getattr(item, "fixturenames", ()):
         named += FIXTURE_NEEDS.get(fixture, ())
-    unknown = set(named) - set(PROGRAMS) - {"mlflow"}
+    unknown = set(named) - set(PROGRAMS) - set(FROM_PYPI)
     if unknown:
         raise pytest.UsageError(f"{item.nodeid}: no such real part: {', '.join(sorted(unknown))}")
     return list(dict.fromkeys(named))
@@ -153,6 +157,12 @@ def prometheus() -> Iterator[Prometheus]:
 def mlflow() -> Iterator[MlflowServer]:
     """A private MLflow server."""
     yield from _running(MlflowServer())  # type: ignore[misc]
+
+
+@pytest.fixture(scope="session")
+def buildbot() -> Iterator[BuildbotServer]:
+    """A private Buildbot with a worker, over a repository of its own; its builds and requests stay."""
+    yield from _running(BuildbotServer())  # type: ignore[misc]
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,8 @@ PROGRAMS = {
     "openssh-server": "sshd",
     "haproxy": "haproxy",
 }
-MLFLOW_HOME = ROOT / ".real" / "mlflow"
+MLFLOW_HOME, BUILDBOT_HOME = ROOT / ".real" / "mlflow", ROOT / ".real" / "buildbot"
+FROM_PYPI = {"mlflow": MLFLOW_HOME, "buildbot": BUILDBOT_HOME}
 CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
 
 
@@ -35,11 +36,11 @@ def program(name: str) -> str:
 
 @cache
 def missing(part: str) -> str | None:
-    """Why `part` (a Debian package, or "mlflow") cannot be used here, as "needs ..." goes on; None where it can."""
-    if part == "mlflow":
-        if (MLFLOW_HOME / ".installed").exists():
+    """Why `part` (a package of Debian or PyPI) cannot be used here, as "needs ..." goes on; None where it can."""
+    if part in FROM_PYPI:
+        if (FROM_PYPI[part] / ".installed").exists():
             return None
-        return "the PyPI package mlflow in .real/mlflow: `make real` brings it"
+        return f"the PyPI package {part} in .real/{part}: `make real` brings it"
     try:
         path = program(PROGRAMS[part])
     except FileNotFoundError:

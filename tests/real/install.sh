@@ -14,8 +14,6 @@ prometheus-alertmanager prometheus-alertmanager
 tmux tmux
 sshd openssh-server
 haproxy haproxy"
-MLFLOW_LOCK=tests/real/mlflow.lock
-MLFLOW_HOME=.real/mlflow
 POLICY=/usr/sbin/policy-rc.d
 
 say() { printf '%s\n' "$*" >&2; }
@@ -92,20 +90,21 @@ programs() {
     install_packages "${wanted[@]}"
 }
 
-mlflow_server() {
-    local python=.venv/bin/python stamp wanted
+# python_server NAME PROGRAM SIZE: what tests/real/NAME.lock names, in an environment of its own.
+python_server() {
+    local home=.real/$1 lock=tests/real/$1.lock program=$2 size=$3 python=.venv/bin/python stamp wanted
     [ -x "$python" ] || python=${PYTHON:-python3}
-    stamp=$MLFLOW_HOME/.installed
-    wanted=$("$python" -VV; sha256sum <"$MLFLOW_LOCK")
-    if [ -x "$MLFLOW_HOME/bin/mlflow" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi
-    say "installing the MLflow server into $MLFLOW_HOME (about 850 MB) ..."
-    rm -rf "$MLFLOW_HOME"
-    mkdir -p "$(dirname "$MLFLOW_HOME")"
-    "$python" -m venv "$MLFLOW_HOME"
+    stamp=$home/.installed
+    wanted=$("$python" -VV; sha256sum <"$lock")
+    if [ -x "$home/bin/$program" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi
+    say "installing $1 into $home (about $size MB) ..."
+    rm -rf "$home"
+    mkdir -p "$(dirname "$home")"
+    "$python" -m venv "$home"
     # uv reads no pip configuration (index, certificates): where it cannot install, pip may.
-    if ! { [ -x .venv/bin/uv ] && .venv/bin/uv pip install -q --python "$MLFLOW_HOME/bin/python" \
-        --compile-bytecode --require-hashes -r "$MLFLOW_LOCK"; }; then
-        "$MLFLOW_HOME/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$MLFLOW_LOCK"
+    if ! { [ -x .venv/bin/uv ] && .venv/bin/uv pip install -q --python "$home/bin/python" \
+        --compile-bytecode --require-hashes -r "$lock"; }; then
+        "$home/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$lock"
     fi
     printf '%s\n' "$wanted" >"$stamp"
 }
@@ -116,6 +115,7 @@ if [ "${1:-}" = --list ]; then
 fi
 failed=0
 programs || failed=$?
-mlflow_server
+python_server mlflow mlflow 850
+python_server buildbot twistd 150
 [ "$failed" = 0 ] || exit "$failed"
 say "the real parts are here; none was started"

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import requests
 
+from parts.buildbot_server import PASSES, BuildbotServer
 from parts.engine import Engine
 from parts.mlflow_server import MlflowServer
 from parts.needs import PROGRAMS
@@ -138,6 +139,20 @@ def test_mlflow_keeps_its_data_when_it_dies(mlflow: MlflowServer) -> None:
     _dies_and_comes_back(mlflow)
     assert mlflow.call("GET", "registered-models/get", params={"name": "fraud"})["registered_model"]["name"] == "fraud"
     mlflow.call("DELETE", "registered-models/delete", json={"name": "fraud"})
+
+
+def test_buildbot_builds_a_commit_and_keeps_the_build_when_it_dies(buildbot: BuildbotServer) -> None:
+    sha = buildbot.commit(PASSES, "a commit for the parts")
+    buildbot.push(sha)
+
+    def built() -> dict[str, object] | None:
+        found = buildbot.get("builds", property="got_revision", complete="true")["builds"]
+        return next((each for each in found if each["properties"].get("got_revision", [""])[0] == sha), None)
+
+    build = wait_until(built, "a build of the commit")
+    assert build["results"] == 0
+    _dies_and_comes_back(buildbot)
+    assert built() == build
 
 
 @pytest.mark.real("openssh-server")
