@@ -128,7 +128,7 @@ async def test_tabs_of_a_run_a_job_and_a_pull_request(hub: Rig) -> None:
     assert list(run) == ["Overview", "Jobs and steps", "Artefacts", "Commit"]
     assert dict(run["Overview"].fields)["state"] == "failure"
     assert run["Jobs and steps"].table[1][:2] == ("unit-tests", "failure")
-    assert run["Artefacts"].note == "none here"
+    assert [row[:2] for row in run["Artefacts"].table[1:]] == [("test-report", "47.1 KiB")]
     assert "Author: Dara Nolan" in run["Commit"].text
     pull = {s.title: s for s in await source.describe(Ref("gh", "pull_request", f"{API}/412"))}
     assert list(pull) == ["Overview", "Checks", "Reviews", "Files", "Commits"]

@@ -136,6 +136,7 @@ async def test_a_run_that_ends_before_the_cancel_is_not_cancelled(hub: Rig, benc
 
 
 async def test_a_dispatch_is_told_by_the_run_that_is_new(hub: Rig, bench: Bench) -> None:
+    hub.faults.add(Status(code=404, body={"message": "Not Found"}), path="/contents/")
     ref = Ref("gh", "run", f"{API}/9900098")
     preview = await bench.preview("run.trigger", ref, ref="main", inputs="version=v43")
     head = hub.story.repositories[API].head
@@ -156,6 +157,8 @@ async def test_two_dispatches_at_once_are_told_apart_only_by_a_nonce(
 ) -> None:
     workflow = hub.github.state.workflow(API, "7101")
     assert workflow is not None
+
+    hub.faults.add(Status(code=404, body={"message": "Not Found"}), path="/contents/")
 
     async def app(request: Request) -> Response:
         answer = await hub.github.handler(request)
@@ -234,7 +237,8 @@ async def test_a_dispatch_on_a_branch_that_moved_is_not_sent(own: Rig, tmp_path:
 async def test_where_the_answer_names_the_run_nothing_is_guessed(hub: Rig, tmp_path: Path) -> None:
     bench = Bench(hub.source(options={"run_details": True}), tmp_path / "named")
     try:
-        preview = await bench.preview("run.trigger", Ref("gh", "run", f"{API}/9900098"), ref="main")
+        wanted = {"ref": "main", "inputs": "version=v43"}
+        preview = await bench.preview("run.trigger", Ref("gh", "run", f"{API}/9900098"), **wanted)
         assert json.loads(preview.steps[0].detail)["return_run_details"] is True
         result = await bench.operator.perform(preview)
         assert result.result == "SUCCEEDED"
@@ -247,7 +251,7 @@ async def test_a_dispatch_whose_answer_is_lost_is_found_by_its_run(hub: Rig, tmp
     bench = Bench(hub.source(deadline=0.5), tmp_path / "lost")
     try:
         hub.faults.add(BlackHole(effect=True), method="POST", path="dispatches", count=1)
-        result = await bench.do("run.trigger", Ref("gh", "run", f"{API}/9900098"), ref="main")
+        result = await bench.do("run.trigger", Ref("gh", "run", f"{API}/9900098"), ref="main", inputs="version=v43")
         assert result.result == "SUCCEEDED"
         assert len(hub.asked("dispatches", "POST")) == 1
     finally:

@@ -48,6 +48,11 @@ async def test_every_read_is_as_described(hub: Forge) -> None:
         "/repos/acme/etl/actions/runs", f"{API}/actions/runs/{waiting.id}/pending_deployments",
         f"{API}/actions/runs/{waiting.id}", f"{API}/actions/runs/{waiting.id}/jobs", f"{API}/actions/jobs/{job}",
         f"{API}/actions/jobs/{job}/logs", f"{API}/deployments", f"{API}/environments", f"{API}/releases",
+        f"{API}/environments/prod", f"{API}/deployments/{waiting.id * 100 + 11}", f"{API}/deployments/611/statuses",
+        f"{API}/deployments/{waiting.id * 100 + 11}/statuses", f"{API}/actions/runs/9900097/approvals",
+        f"{API}/actions/runs/{failed.id - 1}/artifacts", f"{API}/actions/runs/{failed.id}/attempts/1/jobs",
+        f"{MODEL}/actions/runs/9900212/concurrency_groups", f"{MODEL}/actions/concurrency_groups/train-gpu",
+        f"{API}/contents/README.md",
     ]  # fmt: skip
     for path in paths:
         response = await hub.client.get(path)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.github.actions import Actions
+from quarterdeck_demo.github.artefacts import Artefacts
 from quarterdeck_demo.github.code import Code
+from quarterdeck_demo.github.deployments import Deployments
 from quarterdeck_demo.github.gate import gate, not_found
 from quarterdeck_demo.github.pulls import Pulls
+from quarterdeck_demo.github.queues import Queues
 from quarterdeck_demo.github.site import Site
 from quarterdeck_demo.github.state import State
 from quarterdeck_demo.messages import Request, Response
@@ -24,7 +27,9 @@ class GitHubServer:
         self.faults = faults or Faults()
         router = Router(_nothing)
         site = Site(self.state)
-        for part in (Code(site), Pulls(site), Actions(site)):
+        for part in (
+            Pulls(site), Deployments(site), Artefacts(site), Queues(site), Actions(site), Code(site),
+        ):  # fmt: skip
             part.routes(router)
         self._app = gate(self.state, router)
         self.token = self.state.token.value

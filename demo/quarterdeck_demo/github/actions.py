@@ -1,19 +1,20 @@
-"""Operations of Actions: workflows, runs, jobs, logs, approvals.
+"""Operations of Actions: workflows, runs, jobs, logs.
 
 https://docs.github.com/en/rest/actions?apiVersion=2022-11-28
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
-from quarterdeck_demo.github import deploy_shapes, run_shapes
+from quarterdeck_demo.github import run_shapes
 from quarterdeck_demo.github.gate import Refused, not_found, paged
 from quarterdeck_demo.github.progress import JobMoment, LiveRun, RunMoment, run_at
 from quarterdeck_demo.github.site import Site
 from quarterdeck_demo.github.state import DISPATCH_DELAY
-from quarterdeck_demo.messages import Request, Response, json_response, text_response
+from quarterdeck_demo.messages import Request, Response, json_response
 from quarterdeck_demo.router import Router
 from quarterdeck_demo.story.records import Repository, Workflow
 
@@ -44,8 +45,7 @@ class Actions:
             (post, "/runs/{run}/rerun-failed-jobs", self.rerun_failed),
             (post, "/runs/{run}/cancel", self.cancel),
             (post, "/runs/{run}/force-cancel", self.cancel),
-            (get, "/runs/{run}/pending_deployments", self.pending),
-            (post, "/runs/{run}/pending_deployments", self.review_pending),
+            (get, "/runs/{run}/attempts/{attempt}/jobs", self.earlier_jobs),
             (get, "/jobs/{job}", self.job),
             (get, "/jobs/{job}/logs", self.logs),
             (post, "/jobs/{job}/rerun", self.rerun_job),
@@ -59,14 +59,6 @@ class Actions:
     async def _shaped(self, request: Request, repository: Repository, live: LiveRun, at: RunMoment) -> dict[str, Any]:
         commit = await self.site.commit(repository, live.run.sha)
         return run_shapes.run(self.site.shapes(request), repository, live, at, self._flow(live), commit)
-
-    def _find(self, request: Request) -> tuple[Repository, LiveRun, RunMoment]:
-        repository = self.site.repository(request)
-        live = self.state.runs.get(int(request.match["run"])) if request.match["run"].isdigit() else None
-        now = self.state.clock()
-        if live is None or live.run.repository != repository.slug or live.run.created_at > now:
-            raise not_found()
-        return repository, live, run_at(live, now)
 
     def _find_job(self, request: Request) -> tuple[Repository, LiveRun, JobMoment]:
         repository = self.site.repository(request)
@@ -139,15 +131,28 @@ class Actions:
 
     async def run(self, request: Request) -> Response:
         """GET a run."""
-        return json_response(await self._shaped(request, *self._find(request)))
+        return json_response(await self._shaped(request, *self.site.run(request)))
 
     async def jobs(self, request: Request) -> Response:
         """GET a run's jobs, of the latest attempt."""
-        repository, live, at = self._find(request)
+        repository, live, at = self.site.run(request)
         shapes = self.site.shapes(request)
         page, headers = paged(request, shapes.base, at.jobs)
         rows = [run_shapes.job(shapes, repository, live, job, self._flow(live)) for job in page]
         return json_response({"total_count": len(at.jobs), "jobs": rows}, headers=headers)
+
+    async def earlier_jobs(self, request: Request) -> Response:
+        """GET the jobs of one attempt."""
+        repository, live, at = self.site.run(request)
+        attempts = [*live.earlier, at.jobs]
+        number = int(request.match["attempt"]) if request.match["attempt"].isdigit() else 0
+        if not 1 <= number <= len(attempts):
+            raise not_found()
+        shapes, jobs = self.site.shapes(request), attempts[number - 1]
+        page, headers = paged(request, shapes.base, jobs)
+        flow = self._flow(live)
+        rows = [{**run_shapes.job(shapes, repository, live, job, flow), "run_attempt": number} for job in page]
+        return json_response({"total_count": len(jobs), "jobs": rows}, headers=headers)
 
     async def job(self, request: Request) -> Response:
         """GET a job."""
@@ -172,7 +177,7 @@ class Actions:
         for live in self.state.runs.values():
             for job in run_at(live, now).jobs if identity // 100 == live.run.id else ():
                 if job.id == identity:
-                    return text_response(run_shapes.log(job))
+                    return _part(request, run_shapes.log(job).encode())
         raise not_found()
 
     def _again(self, live: LiveRun, at: RunMoment, names: set[str]) -> Response:
@@ -192,12 +197,12 @@ class Actions:
 
     async def rerun(self, request: Request) -> Response:
         """POST rerun: all jobs."""
-        _, live, at = self._find(request)
+        _, live, at = self.site.run(request)
         return self._again(live, at, {job.name for job in live.attempt.jobs})
 
     async def rerun_failed(self, request: Request) -> Response:
         """POST rerun-failed-jobs: the failed and those that need them."""
-        _, live, at = self._find(request)
+        _, live, at = self.site.run(request)
         return self._again(live, at, {job.name for job in at.jobs if job.conclusion in ("failure", "cancelled")})
 
     async def rerun_job(self, request: Request) -> Response:
@@ -207,39 +212,25 @@ class Actions:
 
     async def cancel(self, request: Request) -> Response:
         """POST cancel: 202, and 409 when it has ended."""
-        _, live, at = self._find(request)
+        _, live, at = self.site.run(request)
         if at.status == "completed":
             raise Refused(409, "Cannot cancel a workflow run that is completed.")
         live.cancelled_at = self.state.clock()
         return json_response({}, 202)
 
-    async def pending(self, request: Request) -> Response:
-        """GET what a run waits for."""
-        repository, _, at = self._find(request)
-        shapes, people = self.site.shapes(request), self.state.story.people
-        reviewers = [people["oper-a"], people["op2"]]
-        rows = [deploy_shapes.pending_deployment(shapes, repository, job.plan, reviewers, approver=True)
-                for job in at.jobs if job.status == "waiting"]  # fmt: skip
-        return json_response(rows)
 
-    async def review_pending(self, request: Request) -> Response:
-        """POST an approval or a rejection for the environments named by id."""
-        repository, live, at = self._find(request)
-        body, now = self.site.body(request), self.state.clock()
-        if body.get("state") not in ("approved", "rejected") or "comment" not in body:
-            raise Refused(422, "Invalid request.")
-        waiting = {deploy_shapes.environment_id(j.plan.environment): j for j in at.jobs if j.status == "waiting"}
-        asked = body.get("environment_ids") or []
-        if not asked or any(identity not in waiting for identity in asked):
-            raise Refused(422, "No pending deployment requests to approve or reject")
-        rows = []
-        for identity in asked:
-            name = waiting[identity].plan.environment
-            live.approvals[name] = (body["state"] == "approved", now)
-            rows.append(deploy_shapes.deployment(
-                self.site.shapes(request), repository, self.state.new_id(), name, live.run.sha, live.run.branch,
-                live.run.actor, now))  # fmt: skip
-        return json_response(rows)
+def _part(request: Request, body: bytes) -> Response:
+    """The bytes from `Range: bytes=N-` on, as the blob storage that logs lie in sends them, else all.
+
+    https://learn.microsoft.com/en-us/rest/api/storageservices/specifying-the-range-header-for-blob-service-operations
+    """
+    kind = {"Content-Type": "text/plain; charset=utf-8"}
+    if (found := re.fullmatch(r"bytes=(\d+)-", request.header("range"))) is None:
+        return Response(200, kind, body)
+    start = int(found[1])
+    if start >= len(body):
+        return Response(416, {"Content-Range": f"bytes */{len(body)}"})
+    return Response(206, {**kind, "Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}, body[start:])
 
 
 def _matches(request: Request, live: LiveRun, at: RunMoment) -> bool:

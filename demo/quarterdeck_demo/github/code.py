@@ -1,4 +1,4 @@
-"""Operations on repositories, commits, checks, deployments and releases.
+"""Operations on repositories, their files, commits, checks and releases.
 
 https://docs.github.com/en/rest/commits?apiVersion=2022-11-28
 https://docs.github.com/en/rest/checks/runs?apiVersion=2022-11-28
@@ -15,6 +15,19 @@ from quarterdeck_demo.router import Router
 from quarterdeck_demo.story.records import Repository
 
 COMMITS_LISTED = 1000
+TRAIN = b"""\
+name: train
+on:
+  workflow_dispatch:
+    inputs:
+      branch: {type: choice, options: [main, retrain-nov], default: main, description: what to train}
+      nonce: {type: string}
+concurrency: {group: train-gpu}
+jobs:
+  train: {runs-on: gpu, steps: [{run: python train.py}]}
+"""
+FILES = {("acme/fraud-model", ".github/workflows/train.yml"): TRAIN}
+"""Workflow files whose text no commit of the story holds."""
 
 
 class Code:
@@ -36,8 +49,7 @@ class Code:
             ("/commits/{ref*}/check-runs", self.check_runs),
             ("/commits/{ref*}/status", self.status),
             ("/commits/{ref*}", self.commit),
-            ("/deployments", self.deployments),
-            ("/environments", self.environments),
+            ("/contents/{path*}", self.contents),
             ("/releases", self.releases),
         ):
             router.add("GET", root + path, handler)
@@ -156,32 +168,15 @@ class Code:
         }
         return json_response(document)
 
-    async def deployments(self, request: Request) -> Response:
-        """GET the deployments: what ran in each environment, newest first."""
-        repository, shapes = self.site.repository(request), self.site.shapes(request)
-        story = self.state.story
-        releases = {(r.service, r.version): r for group in story.releases.values() for r in group}
-        found = []
-        for number, entry in enumerate(story.timeline.entries):
-            release = releases.get((entry.service, entry.version))
-            if entry.service != repository.name or release is None or entry.at > self.state.clock():
-                continue
-            if request.arg("environment", entry.environment) != entry.environment:
-                continue
-            if request.arg("sha", release.sha) != release.sha:
-                continue
-            found.append(deploy_shapes.deployment(shapes, repository, 600 + number, entry.environment, release.sha,
-                                               release.version, story.people["ci-bot"], entry.at))  # fmt: skip
-        page, headers = paged(request, shapes.base, found[::-1])
-        return json_response(page, headers=headers)
-
-    async def environments(self, request: Request) -> Response:
-        """GET the environments."""
-        repository, shapes = self.site.repository(request), self.site.shapes(request)
-        people = self.state.story.people
-        reviewers = {"prod": [people["oper-a"], people["op2"]], "staging": []}
-        rows = [deploy_shapes.environment(shapes, repository, name, asked) for name, asked in reviewers.items()]
-        return json_response({"total_count": len(rows), "environments": rows})
+    async def contents(self, request: Request) -> Response:
+        """GET a file at `ref` (a branch, tag or commit)."""
+        repository, shapes, path = self.site.repository(request), self.site.shapes(request), request.match["path"]
+        refs = self.state.refs[repository.slug]
+        sha = refs.resolve(request.arg("ref", "main"))
+        found = (await refs.file(sha, path) if sha else None) or FILES.get((repository.slug, path))
+        if found is None:
+            raise not_found()
+        return json_response(shapes.content(repository, path, request.arg("ref", "main"), found))
 
     async def releases(self, request: Request) -> Response:
         """GET the releases, newest first."""

@@ -41,6 +41,17 @@ class Attempt:
     carried: Mapping[str, JobMoment] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody said to a run that waited for an environment."""
+
+    environment: str
+    approved: bool
+    at: float
+    login: str
+    comment: str
+
+
 @dataclass(slots=True)
 class LiveRun:
     """A run and what was done to it."""
@@ -49,7 +60,13 @@ class LiveRun:
     attempts: list[Attempt]
     cancelled_at: float | None = None
     approvals: dict[str, tuple[bool, float]] = field(default_factory=dict)
-    """Environment to (approved, when)."""
+    """Environment to (approved, when), of the latest attempt."""
+    decisions: list[Decision] = field(default_factory=list)
+    """Of all attempts."""
+    earlier: list[tuple[JobMoment, ...]] = field(default_factory=list)
+    """The jobs of the attempts before the latest, as they ended."""
+    held: bool = False
+    """It waits until another run of its concurrency group has ended."""
 
     @classmethod
     def of(cls, run: Run) -> LiveRun:
@@ -61,12 +78,19 @@ class LiveRun:
         """The latest attempt."""
         return self.attempts[-1]
 
+    def decide(self, environment: str, *, approved: bool, at: float, login: str, comment: str) -> None:
+        """Approve or reject a deployment to an environment."""
+        self.approvals[environment] = approved, at
+        self.decisions.append(Decision(environment, approved, at, login, comment))
+
     def again(self, now: float, names: set[str]) -> None:
         """Run the named jobs again, keeping the results of the others; what is flaky passes now."""
-        kept = {job.name: job for job in jobs_at(self, now) if job.name not in names}
+        ended = tuple(jobs_at(self, now))
+        self.earlier.append(ended)
+        kept = {job.name: job for job in ended if job.name not in names}
         plans = tuple(_passing(job) if self.run.flaky else job for job in self.attempt.jobs)
         self.attempts.append(Attempt(self.attempt.number + 1, now, plans, kept))
-        self.cancelled_at = None
+        self.cancelled_at, self.held = None, False
         self.approvals.clear()
 
 
@@ -156,6 +180,10 @@ class RunMoment:
 
 def run_at(live: LiveRun, now: float) -> RunMoment:
     """The run's state at a moment, from its jobs."""
+    if live.held and live.cancelled_at is not None:
+        return RunMoment("completed", "cancelled", live.cancelled_at, ())
+    if live.held:
+        return RunMoment("pending", None, live.run.created_at, ())
     jobs = tuple(jobs_at(live, now))
     times = [live.run.created_at, live.attempt.started_at or 0.0, live.cancelled_at or 0.0]
     times += [t for job in jobs for s in (job, *job.steps) for t in (s.started_at, s.completed_at) if t]

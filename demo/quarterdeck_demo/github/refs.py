@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 from quarterdeck_demo.repos import git
@@ -60,6 +61,15 @@ class Refs:
             return self._commits[sha]
         found = await self.log(sha, 1)
         return found[0] if found else None
+
+    async def file(self, sha: str, path: str) -> bytes | None:
+        """The bytes of a text file at a commit; None when it holds none."""
+        if not re.fullmatch("[0-9a-f]{40}", sha):
+            return None
+        try:
+            return (await self._git("show", f"{sha}:{path}")).encode()
+        except RuntimeError:
+            return None
 
     async def log(self, start: str, count: int, skip: int = 0, since: str = "") -> list[Commit]:
         """Commits from `start` back; without those of `since`. Empty when `start` is unknown."""

@@ -6,6 +6,7 @@ https://docs.github.com/en/rest/repos/repos?apiVersion=2022-11-28
 from __future__ import annotations
 
 import base64
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -213,4 +214,25 @@ class Shapes:
                 {"sha": p, "url": f"{url}/commits/{p}", "html_url": f"{HTML}/{repository.slug}/commit/{p}"}
                 for p in commit.parents
             ],
+        }
+
+    def content(self, repository: Repository, path: str, ref: str, body: bytes) -> dict[str, Any]:
+        """content-file: a file at a ref; `sha` is that of its git blob."""
+        sha = hashlib.sha1(b"blob %d\0" % len(body) + body, usedforsecurity=False).hexdigest()
+        url = f"{self.repository_url(repository)}/contents/{path}?ref={ref}"
+        git = f"{self.repository_url(repository)}/git/blobs/{sha}"
+        html = f"{HTML}/{repository.slug}/blob/{ref}/{path}"
+        return {
+            "name": path.rpartition("/")[2],
+            "path": path,
+            "sha": sha,
+            "size": len(body),
+            "url": url,
+            "html_url": html,
+            "git_url": git,
+            "download_url": f"https://raw.githubusercontent.com/{repository.slug}/{ref}/{path}",
+            "type": "file",
+            "content": base64.encodebytes(body).decode(),
+            "encoding": "base64",
+            "_links": {"self": url, "git": git, "html": html},
         }

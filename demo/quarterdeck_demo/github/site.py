@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from quarterdeck_demo.github.gate import Refused, not_found, token_of
+from quarterdeck_demo.github.progress import LiveRun, RunMoment, run_at
 from quarterdeck_demo.github.shapes import Shapes
 from quarterdeck_demo.github.state import State
 from quarterdeck_demo.messages import Request
@@ -27,6 +28,16 @@ class Site:
         if found is None or (Shapes.private(found) and not token_of(self.state, request).value):
             raise not_found()
         return found
+
+    def run(self, request: Request) -> tuple[Repository, LiveRun, RunMoment]:
+        """The run of the route and how far it is; raises `Refused` 404."""
+        repository, number = self.repository(request), request.match["run"]
+        live = self.state.runs.get(int(number)) if number.isdigit() else None
+        now = self.state.clock()
+        if live is None or live.run.repository != repository.slug or live.run.created_at > now:
+            raise not_found()
+        self.state.settle(now)
+        return repository, live, run_at(live, now)
 
     def body(self, request: Request) -> dict[str, Any]:
         """The JSON object of the body; raises `Refused` 400."""

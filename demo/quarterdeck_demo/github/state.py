@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from quarterdeck_demo.github.past import deploy_runs
 from quarterdeck_demo.github.progress import LiveRun, RunMoment, run_at
 from quarterdeck_demo.github.refs import Refs
 from quarterdeck_demo.story import PullRequest, Repository, Run, Story, Workflow
 
 HOUR = 3600.0
+GROUPS = {7102: "train-gpu"}
+"""Workflows whose file names a concurrency group."""
 DISPATCH_DELAY = 1.5
 """Seconds from a dispatch being accepted to its run being listed."""
 
@@ -66,6 +69,8 @@ class State:
         self.anonymous = Token("", "", writes=False, limit=60)
         self.tokens = {token.value: token for token in (self.token, self.reader)}
         self.runs = {run.id: LiveRun.of(run) for run in story.runs}
+        self.runs |= {live.run.id: live for live in deploy_runs(story)}
+        self.groups = dict(GROUPS)
         self.refs = {slug: Refs(repository.origin) for slug, repository in story.repositories.items()}
         self._seen = {slug: dict(repository.branches) for slug, repository in story.repositories.items()}
         self.pulls: dict[tuple[str, int], LivePull] = {}
@@ -96,6 +101,7 @@ class State:
     def runs_of(self, slug: str) -> list[tuple[LiveRun, RunMoment]]:
         """The runs of a repository that exist by now, newest first."""
         now = self.clock()
+        self.settle(now)
         found = [r for r in self.runs.values() if r.run.repository == slug and r.run.created_at <= now]
         found.sort(key=lambda live: (-live.run.created_at, -live.run.id))
         return [(live, run_at(live, now)) for live in found]
@@ -111,8 +117,35 @@ class State:
             self.new_id(), number, workflow.repository, workflow.id, title, branch, sha, event,
             self.story.people[login], now, now + 1, workflow.jobs, pull_request,
         )  # fmt: skip
+        self.settle(now)
+        group = self.groups.get(workflow.id)
+        busy = group is not None and bool(self.members(group, now))
         self.runs[run.id] = LiveRun.of(run)
+        self.runs[run.id].held = busy
         return run
+
+    def members(self, group: str, now: float) -> list[LiveRun]:
+        """The runs of a concurrency group that have not ended, the one that goes on first."""
+        found = [
+            live for live in self.runs.values()
+            if self.groups.get(live.run.workflow) == group and live.run.created_at <= now
+            and run_at(live, now).status != "completed"
+        ]  # fmt: skip
+        return sorted(found, key=lambda live: (live.held, live.run.created_at, live.run.id))
+
+    def settle(self, now: float) -> None:
+        """Of a group's runs one goes on and the newest waits; those between are cancelled.
+
+        https://docs.github.com/en/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency
+        """
+        for group in set(self.groups.values()):
+            listed = self.members(group, now)
+            held = [live for live in listed if live.held]
+            for live in held[:-1]:
+                live.cancelled_at = now
+            if held and len(held) == len(listed):
+                held[-1].held = False
+                held[-1].attempts[-1] = replace(held[-1].attempt, started_at=now)
 
     async def notice_pushes(self, slug: str) -> None:
         """Make the runs that a push causes, and move the heads of pull requests, as the forge does on receipt."""
