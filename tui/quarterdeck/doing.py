@@ -105,6 +105,11 @@ class Doing:
                 deck.app.say(f"{verb.title} {self._called([ref])}: {reason}", "warning")
                 deck.app.work(deck.app.boot.operator.refuse(verb, ref, reason), "ledger")
                 return
+        if verb.id == "run.trigger" and given is None:
+            from quarterdeck import starting
+
+            if starting.ask(deck, verb, refs[0], lambda args: self.preview(verb, refs, args)):
+                return
         missing = [a for a in verb.args if a.required and not (given or {}).get(a.name, a.default)]
         if missing or (given is None and any(a.ask for a in verb.args)):
             deck.app.push_screen(

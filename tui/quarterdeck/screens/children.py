@@ -8,7 +8,9 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from quarterdeck.panes.rows import Filter
+from quarterdeck.screens.acting import act_on
 from quarterdeck.screens.detail import DetailScreen
+from quarterdeck.screens.dialogs import Choice, MenuDialog
 from quarterdeck.screens.logs import LogScreen
 from quarterdeck.screens.table import TableScreen
 from quarterdeck.views.catalog import view_of
@@ -17,9 +19,10 @@ from quarterdeck.views.model import Look, haystack
 from quarterdeck.widgets.cells import Cell, Column, Row
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.errors import QuarterdeckError
-from quarterdeck_lifecycle.kinds import Job
+from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.ports import Describes, Drills, TailsLogs
-from quarterdeck_lifecycle.records import Record, Ref
+from quarterdeck_lifecycle.records import Record, Ref, Status
+from quarterdeck_lifecycle.verbs import Verb, VerbKind
 
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
@@ -64,13 +67,19 @@ class ChildrenScreen(TableScreen):
         Binding("o", "link", show=False),
         Binding("r", "again", show=False),
         Binding("space", "mark", show=False, priority=True),
+        Binding("R", "act('R')", show=False),
+        Binding("X", "act('X')", show=False),
+        Binding("A", "act('A')", show=False),
+        Binding("colon", "verbs", show=False),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Enter", "open"), ("l", "logs"), ("d", "detail"), ("o", "link"), ("/", "filter"), ("r", "ask again"),
+        (":", "all it can do"),
     )  # fmt: skip
 
     def __init__(self, boot: Boot, ref: Ref, parent: Record | None) -> None:
         self._called = parent.name if parent else ref.id
+        self._parent_record = parent
         super().__init__(f"{ref.kind.replace('_', ' ')} {self._called}", COLUMNS, "asking, at most 30 s")
         self._boot = boot
         self._ref = ref
@@ -79,9 +88,12 @@ class ChildrenScreen(TableScreen):
         self._asking = False
 
     def on_mount(self) -> None:
-        """Ask for the first page."""
+        """Ask for the first page; before what is inside a failed run stands its failure."""
         super().on_mount()
         self.action_again()
+        parent = self._parent_record
+        if isinstance(parent, Run) and parent.status is Status.BAD:
+            self._detail(parent)
 
     def action_again(self) -> None:
         """Ask from the first page on."""
@@ -159,9 +171,40 @@ class ChildrenScreen(TableScreen):
         """Everything known of it."""
         record = self._current()
         if record is not None:
-            source = self._boot.hub.sources.get(record.ref.source)
-            describes = source if isinstance(source, Describes) else None
-            self.app.push_screen(DetailScreen(self._boot, record.ref, record, describes))
+            self._detail(record)
+
+    def _detail(self, record: Record) -> None:
+        source = self._boot.hub.sources.get(record.ref.source)
+        describes = source if isinstance(source, Describes) else None
+        self.app.push_screen(DetailScreen(self._boot, record.ref, record, describes))
+
+    def action_verbs(self) -> None:
+        """Everything that can be done to the row, with the reason where it cannot."""
+        record = self._current()
+        if record is not None:
+            self._choose([v for v in self.app.boot.registry.on(record.kind) if v.kind is VerbKind.MUTATION], record)
+
+    def action_act(self, key: str) -> None:
+        """What a key does to the row."""
+        record = self._current()
+        if record is not None:
+            found = [v for v in self.app.boot.registry.on(record.kind, key) if v.kind is VerbKind.MUTATION]
+            self._choose(found, record)
+
+    def _choose(self, verbs: list[Verb], record: Record) -> None:
+        if not verbs:
+            self.app.say(f"nothing here acts on a {record.kind.replace('_', ' ')}", "warning")
+        elif len(verbs) == 1:
+            act_on(self.app, verbs[0], record, self.action_again)
+        else:
+            operator = self.app.boot.operator
+            choices = [Choice(verb.id, verb.title, operator.why_not(verb, record.ref, record) or "") for verb in verbs]
+
+            def chosen(id: str | None) -> None:
+                if id is not None:
+                    act_on(self.app, next(verb for verb in verbs if verb.id == id), record, self.action_again)
+
+            self.app.push_screen(MenuDialog(record.name, choices), chosen)
 
     def action_mark(self) -> None:
         """Mark the row."""
