@@ -249,8 +249,12 @@ class HttpClient:
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         deadline: float | None = None,
+        follow: bool = True,
     ) -> AsyncIterator[httpx.Response]:
-        """An answer whose body the caller reads. Follows up to five redirects of reads. Raises QuarterdeckError."""
+        """An answer whose body the caller reads. With `follow` up to five redirects of reads are followed.
+
+        Raises QuarterdeckError.
+        """
         import httpx
 
         url = path if path.startswith(("http://", "https://")) else f"{self.base_url}/{path.lstrip('/')}"
@@ -268,7 +272,8 @@ class HttpClient:
                     response = await client.send(request, stream=True)
                     made.status = response.status_code
                 try:
-                    if response.status_code in (301, 302, 303, 307, 308) and method in ("GET", "HEAD"):
+                    moved = response.status_code in (301, 302, 303, 307, 308)
+                    if follow and moved and method in ("GET", "HEAD"):
                         url, params = urljoin(str(response.url), response.headers.get("location", "")), None
                         if not url.startswith(("http://", "https://")):
                             raise Malformed(what, source=self.source, why="a redirect to no web address")
@@ -309,6 +314,7 @@ class HttpClient:
         deadline: float | None = None,
         ok: Sequence[int] = (),
         max_body: int = MAX_BODY,
+        follow: bool = True,
     ) -> Answer:
         """A whole answer within the deadline. Status 400 and above raise the typed error unless listed in `ok`."""
         limit = deadline if deadline is not None else self.deadline
@@ -318,7 +324,7 @@ class HttpClient:
                 asyncio.timeout(limit + 1),
                 self.stream(
                     method, path, params=params, json=json, form=form, content=content, headers=headers,
-                    deadline=limit,
+                    deadline=limit, follow=follow,
                 ) as response,
             ):  # fmt: skip
                 body = bytearray()
