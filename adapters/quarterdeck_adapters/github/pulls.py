@@ -10,13 +10,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from quarterdeck_adapters.ci.asking import ask_each
 from quarterdeck_adapters.ci.values import Json, epoch, rows, section, sha_of, text, whole
 from quarterdeck_adapters.github import pull_mapping
 from quarterdeck_adapters.github.api import Api, together
 from quarterdeck_adapters.github.mapping import Home, trouble_order
 from quarterdeck_adapters.github.places import Place
 from quarterdeck_adapters.github.pull_mapping import PullFacts
-from quarterdeck_adapters.github.repositories import ask_each
 from quarterdeck_lifecycle.errors import Forbidden, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, PullRequest
 from quarterdeck_lifecycle.ports import Listing

@@ -6,12 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from quarterdeck_adapters.ci.asking import ask_each
 from quarterdeck_adapters.ci.values import Json, epoch, known, rows, text, whole
 from quarterdeck_adapters.github import mapping
 from quarterdeck_adapters.github.api import Api, together
 from quarterdeck_adapters.github.mapping import Home, Spot
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.repositories import ask_each
 from quarterdeck_lifecycle.errors import Malformed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.ports import Listing

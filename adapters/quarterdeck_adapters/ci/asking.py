@@ -1,11 +1,11 @@
-"""Asking each repository of a source: what answered, what failed, and in which words that is told."""
+"""Asking each repository (or pipeline) of a source: what answered, what failed, and in which words that is told."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from quarterdeck_adapters.github.api import together
+from quarterdeck_adapters.ci.api import together
 from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, RateLimited
 
 T = TypeVar("T")
