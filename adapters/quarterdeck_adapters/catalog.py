@@ -34,6 +34,7 @@ BUILT_IN = (
     Entry("prometheus", "quarterdeck_adapters.prometheus:PrometheusSource"),
     Entry("github", "quarterdeck_adapters.github:GithubSource"),
     Entry("host", "quarterdeck_adapters.host:HostSource"),
+    Entry("local", "quarterdeck_adapters.local.adapter:LocalSource"),
 )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -293,11 +293,18 @@ class Boot:
                 source = catalog.make(config, context)
                 if isinstance(source, RemembersMoves):
                     source.past_moves = self.aliasbook.moves
+                if config.system == "local":
+                    self._outlive(source)
                 self.hub.add(source)
                 self.failed.pop(config.name, None)
             except QuarterdeckError as error:
                 self.failed[config.name] = error
         self._take_services()
+
+    def _outlive(self, source: Any) -> None:
+        from quarterdeck.localruns import Logind
+
+        source.outliving = Logind(self.env)
 
     def _take_services(self) -> None:
         """Join the services to the hub, where some are configured or could be offered."""
@@ -334,7 +341,9 @@ class Boot:
         self._take_commands()
         new = loaded.config
         wanted = {source.name: source for source in new.sources}
-        moved = (old.services, old.models, old.repositories) != (new.services, new.models, new.repositories)
+        moved = any(
+            getattr(old, name) != getattr(new, name) for name in ("services", "models", "repositories", "pipelines")
+        )
         for name in list(self.hub.sources):
             configured = any(f.name == name and f.evidence == "configured" for f in self.findings)
             if moved or ((configured or name in wanted) and wanted.get(name) != self.configs.get(name)):

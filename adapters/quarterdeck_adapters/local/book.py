@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,8 @@ KEEP = 50
 KEEP_BYTES = 1024 * 1024 * 1024
 """Bytes that the runs of one pipeline may take; the newest is kept all the same."""
 PIPELINES = 500
+STARTING_S = 30.0
+"""Until a runner is there, in seconds."""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +37,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     here: bool = True
     booted: bool = False
     """The machine was started anew since."""
+    starting: bool = False
+    """It was asked for a moment ago, and its runner may not be there yet."""
     output: str = ""
 
     @property
@@ -44,12 +49,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def over(self) -> bool:
         """Whether it has ended, or will never."""
-        return bool(self.state.result) or not self.alive
+        return bool(self.state.result) or bool(self.lost)
 
     @property
     def lost(self) -> str:
         """Why nobody knows how it ended; empty for one that goes on, has ended, or runs on another machine."""
-        if self.state.result or self.alive or not self.here:
+        if self.state.result or self.alive or not self.here or self.starting:
             return ""
         if self.state.began is None:
             return f"its runner never began{f': {self.output}' if self.output else ''}"
@@ -73,8 +78,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 class Book:
     """Reads and makes run folders. What has ended is remembered: it changes no more."""
 
-    def __init__(self, env: Mapping[str, str], source: str = "") -> None:
+    def __init__(self, env: Mapping[str, str], source: str = "", now: Callable[[], float] = time.time) -> None:
         self.path = Path(own_path("local", env))
+        self._now = now
         self.source = source
         self._ended: dict[Path, Kept] = {}
 
@@ -111,6 +117,7 @@ class Book:
         kept = Kept(
             folder=folder, spec=spec, state=state, alive=alive, here=here,
             booted=here and bool(state.boot) and state.boot != identity.boot(),
+            starting=state.began is None and abs(self._now() - spec.created_at) < STARTING_S,
             output="" if state.result or alive else _last_line(folder / OUTPUT),
         )  # fmt: skip
         if state.result and not alive:

@@ -16,9 +16,9 @@ NAMES = ("GNUmakefile", "makefile", "Makefile")
 LIMIT = 1024 * 1024
 MOST = 100
 _TARGET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,99}")
-_ASSIGNMENT = re.compile(r"^\s*(?:(?:override|export|private|unexport)\s+)*([A-Za-z0-9_.-]+)\s*(\?|:{1,3}|\+|!)?=\s*(.*)$")
-_RULE = re.compile(r"^(?P<targets>[^\s:=#][^:=#]*?)\s*(?:&?::?)(?!=)(?P<rest>.*)$")
-_SET_FOR_TARGET = re.compile(r"^\s*(?:(?:override|export|private)\s+)*[A-Za-z0-9_.-]+\s*(?:\?|:{1,3}|\+|!)?=")
+_ASSIGNMENT = re.compile(
+    r"\s*(?:(?:override|export|private|unexport)\s+)*([A-Za-z0-9_.-]+)\s*(\?|:{1,3}|\+|!)?=\s*(.*)", re.DOTALL
+)
 _HELP = re.compile(r"##\s*(\S.*)$")
 _DIRECTIVES = ("ifeq", "ifneq", "ifdef", "ifndef", "else", "endif", "include", "-include", "sinclude", "export",
                "unexport", "vpath", "undefine", "load", "-load")  # fmt: skip
@@ -72,22 +72,24 @@ def parse(text: str) -> Makefile:
         if word in _DIRECTIVES:
             includes += word.endswith("include")
             continue
-        rule = _RULE.match(line)
+        head, colon, rest = line.partition(":")
+        rest = rest.removeprefix(":")
         current = ()
-        if rule is None or _SET_FOR_TARGET.match(rule["rest"]):
+        if not colon or not head.strip() or "=" in head or "#" in head or _ASSIGNMENT.match(rest):
             continue
-        named = rule["targets"].split()
-        needs, _, inline = _without_comment(rule["rest"]).partition(";")
+        named = head.strip().removesuffix("&").split()
+        needs, _, inline = _without_comment(rest).partition(";")
         if named == [".PHONY"]:
             phony.update(dict.fromkeys(name for name in needs.split() if _TARGET.fullmatch(name)))
             continue
-        help = _HELP.search(rule["rest"])
+        help = _HELP.search(rest)
         current = tuple(name for name in named if _TARGET.fullmatch(name))
         for name in current:
             before = targets.get(name, Target(name=name))
             targets[name] = Target(
-                name=name, help=help[1] if help else before.help, needs=(*before.needs, *needs.replace("|", " ").split()),
-                recipe=(*before.recipe, *((inline.strip(),) if inline.strip() else ())),
+                name=name, help=help[1] if help else before.help,
+                needs=(*before.needs, *needs.replace("|", " ").split()),
+                recipe=(*before.recipe, *filter(None, (inline.strip(),))),
             )  # fmt: skip
     return Makefile(
         targets=targets, phony=tuple(name for name in phony if name in targets), variables=variables, includes=includes

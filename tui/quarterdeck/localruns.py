@@ -1,0 +1,48 @@
+"""What the program adds to local runs: that their runners outlive its user's login, and that none outlives a world."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from quarterdeck.releasing.outliving import Host, outlives, prefix, this_host
+from quarterdeck_adapters.local import identity
+from quarterdeck_adapters.local.book import Book
+from quarterdeck_lifecycle.errors import QuarterdeckError
+
+
+class Logind:
+    """Satisfies `launching.Outliving` by what logind says here. Asked when the first run is previewed; blocks then."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    @cached_property
+    def _host(self) -> Host:
+        return this_host(self._env)
+
+    def prefix(self, id: str) -> Sequence[str]:
+        """As `outliving.prefix`."""
+        return prefix(self._host, id)
+
+    def lines(self) -> Sequence[str]:
+        """What a run outlives: a line each for the link and the logout; a reboot ends it, and it shows as lost."""
+        return (*outlives(self._host)[:2], "does not outlive a reboot: it shows as lost then")
+
+
+def end_all(state: Path) -> None:
+    """End every local run of a state folder whose world is gone, with the step that it does."""
+    book = Book({"QUARTERDECK_STATE": str(state)})
+    for key in book.pipelines():
+        for number in book.numbers(key):
+            try:
+                kept = book.read(key, number)
+            except QuarterdeckError:
+                continue
+            if kept.alive:
+                step = kept.state.steps[kept.state.current] if kept.state.current >= 0 else None
+                identity.send(kept.state.pid, kept.state.start, signal.SIGKILL)
+                if step is not None:
+                    identity.send_group(step.pid, step.start, signal.SIGKILL)
