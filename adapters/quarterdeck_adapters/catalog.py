@@ -33,6 +33,7 @@ BUILT_IN = (
     Entry("mlflow", "quarterdeck_adapters.mlflow:MlflowSource"),
     Entry("prometheus", "quarterdeck_adapters.prometheus:PrometheusSource"),
     Entry("github", "quarterdeck_adapters.github:GithubSource"),
+    Entry("travis", "quarterdeck_adapters.travis:TravisSource"),
     Entry("host", "quarterdeck_adapters.host:HostSource"),
     Entry("local", "quarterdeck_adapters.local.adapter:LocalSource"),
 )

@@ -10,7 +10,9 @@ from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.story import Story
 
-SERVERS: dict[str, str] = {}
+SERVERS: dict[str, str] = {
+    "travis": "quarterdeck_demo.travis:TravisServer",
+}
 """The server of each system, as `module:Class`."""
 
 

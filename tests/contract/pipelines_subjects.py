@@ -115,6 +115,13 @@ SUBJECTS: Sequence[Subject] = (
         system="github", gone="acme/fraud-api/1", cannot={"job.cancel": "run", "job.start": "manual"},
         trigger={"ref": "main", "inputs": "reason=again"}, starts=lambda run: run.workflow == "ci",
     ),
+    Subject(
+        system="travis", gone="acme/scorer/1", trigger={"ref": "main", "inputs": "DEPLOY_TO=prod"},
+        cannot={
+            "run.approve": "approvals", "run.reject": "approvals", "job.start": "manual", "job.rollback": "deployments",
+            "job.hold": "transitions", "job.release": "transitions",
+        },
+    ),
 )  # fmt: skip
 
 

@@ -144,7 +144,7 @@ class Operations:
         return token
 
     def _act(
-        self, request: Request, what: str, state: str, jobs: list[LiveJob], document: dict[str, Any]
+        self, request: Request, live: LiveBuild, what: str, state: str, jobs: list[LiveJob], document: dict[str, Any]
     ) -> Response:
         verb = request.match["verb"]
         if verb not in ("restart", "cancel"):
@@ -153,7 +153,7 @@ class Operations:
         if verb == "restart":
             if state in BUSY:
                 raise Refused(409, f"{what}_already_running", f"{what} already running, cannot restart")
-            self.state.restart(jobs, token.person)
+            self.state.restart(live, jobs, token.person)
         else:
             if state in ENDED:
                 raise Refused(409, f"{what}_not_cancelable", f"{what} is not running, cannot cancel")
@@ -169,13 +169,13 @@ class Operations:
         moving = {id(each.job) for each in at.jobs if each.state not in ENDED}
         verb = request.match["verb"]
         jobs = live.jobs if verb == "restart" else [job for job in live.jobs if id(job) in moving]
-        return self._act(request, "build", at.state, jobs, shapes.small_build(live, at))
+        return self._act(request, live, "build", at.state, jobs, shapes.small_build(live, at))
 
     async def act_on_job(self, request: Request) -> Response:
         """POST restart or cancel."""
-        _, job, moment, _ = self._job(request)
+        live, job, moment, _ = self._job(request)
         document = {"@type": "job", "@href": f"/job/{job.id}", "@representation": "minimal", "id": job.id}
-        return self._act(request, "job", moment.state, [job], document)
+        return self._act(request, live, "job", moment.state, [job], document)
 
     async def ask(self, request: Request) -> Response:
         """POST a request for a build (https://docs.travis-ci.com/user/triggering-builds/)."""

@@ -1,7 +1,7 @@
 """How far a build has come: a pure function of its plan, of what was done to it, and of the moment.
 
-States and what follows what: https://developer.travis-ci.com/resource/job, and the life of a build in
-https://github.com/travis-ci/travis-api/blob/master/lib/travis/model/build/states.rb
+States: https://developer.travis-ci.com/resource/job. What follows what, how the states of jobs make those of stages and
+builds, and what a restart leaves: https://github.com/travis-ci/travis-hub/tree/master/lib/travis/hub/model
 """
 
 from __future__ import annotations
@@ -111,13 +111,13 @@ def _job_at(build: LiveBuild, job: LiveJob, ready: float | None, blocked: bool, 
 
 
 def matrix(jobs: list[JobMoment]) -> str:
-    """The state of several jobs together; those that may fail do not count once all have ended."""
-    states = [each.state for each in jobs if not each.plan.allow_failure or each.state not in ENDED]
-    if all(state in ENDED for state in states):
-        return next((state for state in ("errored", "failed", "canceled") if state in states), "passed")
-    if any(state == "started" or state in ENDED for state in states):
-        return "started"
-    return "received" if "received" in states else "created"
+    """The state of the jobs of a stage; those that may fail do not count. A restart begins it anew."""
+    if all(each.state in ENDED for each in jobs):
+        states = [each.state for each in jobs if not each.plan.allow_failure]
+        return next((state for state in ("canceled", "errored", "failed") if state in states), "passed")
+    again = max((each.restarted_at or 0.0 for each in jobs), default=0.0)
+    begun = any(each.started_at is not None and each.started_at >= again for each in jobs)
+    return "started" if begun else "created"
 
 
 def build_at(build: LiveBuild, now: float) -> BuildMoment:
@@ -134,7 +134,9 @@ def build_at(build: LiveBuild, now: float) -> BuildMoment:
         over = all(each.finished_at is not None for each in members)
         ready = max((each.finished_at or 0.0 for each in members), default=ready) if over else None
         blocked = blocked or (over and state != "passed")
-    state = matrix(found)
+    state = next((each for each in stages if each != "passed"), "passed")
+    if state == "created" and stages[0] == "passed":
+        state = "started"
     again = max((each.restarted_at or 0.0 for each in found), default=0.0)
     starts = [each.started_at for each in found if each.started_at is not None and each.started_at >= again]
     finishes = [each.finished_at for each in found if each.finished_at is not None]

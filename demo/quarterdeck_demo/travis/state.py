@@ -109,8 +109,12 @@ class State:
         found = self.jobs.get(int(id)) if id.isascii() and id.isdigit() else None
         return found if found is not None and self.build(str(found[0].plan.id)) is not None else None
 
-    def restart(self, jobs: Sequence[LiveJob], by: Person) -> None:
-        """Run jobs again, a moment from now."""
+    def restart(self, live: LiveBuild, jobs: Sequence[LiveJob], by: Person) -> None:
+        """Run jobs again, a moment from now; what was canceled because an earlier stage failed stays so."""
+        for moment in build_at(live, self.clock()).jobs:
+            attempt = moment.job.attempts[-1]
+            if moment.state == "canceled" and attempt.canceled_at is None:
+                attempt.canceled_at = moment.finished_at
         for job in jobs:
             job.attempts.append(Attempt(self.clock() + HUB_S, by))
 

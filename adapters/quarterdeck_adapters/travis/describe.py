@@ -1,0 +1,145 @@
+"""The tabs of a build and of a job. A tab that cannot be read says so and spoils no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import TYPE_CHECKING
+
+from quarterdeck_adapters.ci import failing
+from quarterdeck_adapters.ci.values import Json, epoch, login, section, text, whole
+from quarterdeck_adapters.travis import logs, mapping
+from quarterdeck_adapters.travis.mapping import word
+from quarterdeck_adapters.travis.places import Place
+from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
+from quarterdeck_lifecycle.ports import Section
+from quarterdeck_lifecycle.records import Ref, utc
+
+if TYPE_CHECKING:
+    from quarterdeck_adapters.travis.adapter import TravisSource
+
+
+async def describe(source: TravisSource, ref: Ref) -> Sequence[Section]:
+    """The tabs of one thing. Raises QuarterdeckError when the thing itself cannot be read."""
+    place = source.place(ref)
+    return await (_job(source, place) if ref.kind == "job" else _build(source, place))
+
+
+async def _tab(title: str, work: Awaitable[Section]) -> Section:
+    try:
+        return await work
+    except AuthFailed:
+        raise
+    except QuarterdeckError as error:
+        gone = isinstance(error, NotFound)
+        return Section(title=title, shape="text", note="none here" if gone else f"not read: {error.short}")
+
+
+def _when(value: object) -> str:
+    return utc(epoch(value)) or "-"
+
+
+def took(seconds: float | None) -> str:
+    """A duration for people."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60}h{minutes % 60:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def _fields(pairs: Sequence[tuple[str, object]]) -> Section:
+    kept = tuple((name, text(value)) for name, value in pairs if value not in (None, "", "-"))
+    return Section(title="Overview", fields=kept)
+
+
+async def failure(source: TravisSource, place: Place, job: Json) -> Section:
+    """Where a job failed, and what its log says of it."""
+    named = " / ".join(filter(None, (mapping.stage_of(job), mapping.job_name(job))))
+    try:
+        seen = await logs.seen(source, place)
+    except AuthFailed:
+        raise
+    except QuarterdeckError as error:
+        return failing.section(named, "", None, f"its log was not read: {error.short}")
+    return failing.section(named, seen.told.broke, seen.found, seen.note)
+
+
+async def _build(source: TravisSource, place: Place) -> list[Section]:
+    build = await source.builds.read(place)
+    jobs = await source.builds.jobs(place.number)
+    tabs = [overview(build), jobs_section(jobs), commit_section(build)]
+    bad = next((job for job in jobs if mapping.failed(job)), None)
+    if bad is not None:
+        first = await failure(source, place._replace(job=whole(bad.get("id")) or 0), bad)
+        tabs.insert(0, first)
+    return tabs
+
+
+def overview(build: Json) -> Section:
+    """What a build is, in fields."""
+    pull = text(build.get("pull_request_number"))
+    machine = whole(build.get("duration"))
+    return _fields([
+        ("number", build.get("number")), ("state", word(build)), ("event", build.get("event_type")),
+        ("branch", section(build, "branch").get("name")), ("tag", section(build, "tag").get("name")),
+        ("pull request", f"#{pull} {text(build.get('pull_request_title'))}" if pull else ""),
+        ("commit", section(build, "commit").get("sha")), ("started by", login(build, "created_by")),
+        ("started", _when(build.get("started_at"))), ("ended", _when(build.get("finished_at"))),
+        ("updated", _when(build.get("updated_at"))), ("took", took(mapping.seconds(build))),
+        ("all jobs together", took(float(machine)) if machine is not None else ""), ("id", build.get("id")),
+        ("compare", section(build, "commit").get("compare_url")),
+    ])  # fmt: skip
+
+
+def jobs_section(jobs: Sequence[Json]) -> Section:
+    """The jobs by stage, the failed ones first within each."""
+    table: list[tuple[str, ...]] = [("STAGE / JOB", "NUMBER", "STATE", "TOOK", "QUEUE")]
+    stage = None
+    for job in sorted(jobs, key=lambda job: (mapping.stage_number(job), not mapping.failed(job))):
+        if (name := mapping.stage_of(job)) != stage:
+            stage = name
+            table.append((name or "-", "", word(section(job, "stage")) if section(job, "stage") else "", "", ""))
+        allowed = " (may fail)" if job.get("allow_failure") is True else ""
+        again = " again" if job.get("restarted_at") else ""
+        row = (text(job.get("number")), f"{word(job)}{again}", took(mapping.seconds(job)), text(job.get("queue")))
+        table.append((f"  {mapping.job_name(job)}{allowed}", *row))
+    return Section(title="Jobs", shape="table", table=tuple(table))
+
+
+def commit_section(build: Json) -> Section:
+    """The commit, as Travis has it."""
+    commit = section(build, "commit")
+    lines = [
+        f"commit {text(commit.get('sha'))}", f"Ref:    {text(commit.get('ref'))}",
+        f"Date:   {_when(commit.get('committed_at'))}", "", text(commit.get("message")),
+    ]  # fmt: skip
+    return Section(title="Commit", shape="text", text="\n".join(lines))
+
+
+async def _job(source: TravisSource, place: Place) -> list[Section]:
+    job = await source.builds.job(place)
+    bad = mapping.word(job) in mapping.FAILED
+
+    async def commands() -> Section:
+        seen = await logs.seen(source, place)
+        table: list[tuple[str, ...]] = [("#", "COMMAND", "STATE", "TOOK")]
+        table += [(str(n), ran.command, ran.state, took(ran.seconds)) for n, ran in enumerate(seen.told.ran, 1)]
+        note = seen.note if len(table) > 1 else "its log tells of no command"
+        return Section(title="Steps", shape="table", table=tuple(table), note=note)
+
+    tabs = [_tab("Steps", commands())]
+    if bad:
+        tabs.insert(0, _tab(failing.TITLE, failure(source, place, job)))
+    about = _fields([
+        ("job", mapping.job_name(job)), ("number", job.get("number")), ("state", word(job)),
+        ("waits", mapping.waits_for(job)), ("stage", mapping.stage_of(job)),
+        ("may fail", "yes" if job.get("allow_failure") is True else ""), ("queue", job.get("queue")),
+        ("commit", section(job, "commit").get("sha")), ("created", _when(job.get("created_at"))),
+        ("started", _when(job.get("started_at"))), ("ended", _when(job.get("finished_at"))),
+        ("took", took(mapping.seconds(job))), ("restarted", _when(job.get("restarted_at"))),
+        ("restarted by", login(job, "restarted_by")),
+        ("variables", " ".join(name for name, _ in mapping.variables(job))), ("id", job.get("id")),
+    ])  # fmt: skip
+    return [*await asyncio.gather(*tabs), about]
