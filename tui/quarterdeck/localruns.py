@@ -41,8 +41,7 @@ def end_all(state: Path) -> None:
                 kept = book.read(key, number)
             except QuarterdeckError:
                 continue
-            if kept.alive:
-                step = kept.state.steps[kept.state.current] if kept.state.current >= 0 else None
-                identity.send(kept.state.pid, kept.state.start, signal.SIGKILL)
-                if step is not None:
-                    identity.send_group(step.pid, step.start, signal.SIGKILL)
+            at = kept.state.current
+            left = identity.members(kept.state.steps[at].pid, f"QUARTERDECK_RUN={kept.id}") if at >= 0 else []
+            for pid, start in [(kept.state.pid, kept.state.start), *left] if not kept.booted else ():
+                identity.send(pid, start, signal.SIGKILL)

@@ -48,7 +48,10 @@ class Cancel(CiAction["LocalSource"]):
         state, at = kept.state, kept.state.current
         group = f"the group of {kept.spec.steps[at].name} (pid {state.steps[at].pid})" if at >= 0 else "no step yet"
         how = "KILL at once" if force else f"TERM, and KILL after {kept.spec.grace_s:g} s,"
-        by = f"its runner (pid {state.pid})" if not kept.lost else "the deck, as its runner is gone"
+        by = f"its runner (pid {state.pid})"
+        if kept.lost:
+            group = f"what its runner left: pid {', '.join(str(pid) for pid, _ in kept.orphans)}"
+            how, by = "KILL" if force else "TERM", "the deck, as its runner is gone"
         return Preview(
             verb=self.verb, ref=ref, record=record, args=dict(args), title=title,
             steps=(Step(call=f"{how} to {group}", detail=f"by {by}; only if that process is still the one"),),
@@ -70,11 +73,12 @@ class Cancel(CiAction["LocalSource"]):
 
     def _send(self, kept: Kept, force: bool) -> str:
         state = kept.state
-        if kept.orphan is not None:
+        if kept.orphans:
             number = signal.SIGKILL if force else signal.SIGTERM
-            if not identity.send_group(*kept.orphan, number):
+            sent = [pid for pid, start in kept.orphans if identity.send(pid, start, number)]
+            if not sent:
                 raise self.moved("running", "gone")
-            return f"{number.name} was sent to the group of pid {kept.orphan[0]}"
+            return f"{number.name} was sent to {', '.join(map(str, sent))}"
         actor = Actor.current(environ=self.source.context.env)
         self.source.book.wish(kept, f"{actor} ({actor.origin})", force=force)
         if not identity.send(state.pid, state.start, signal.SIGTERM):
@@ -89,7 +93,7 @@ class Cancel(CiAction["LocalSource"]):
 
         async def ended() -> Kept | None:
             kept = await self.source.kept(preview.ref)
-            return kept if kept.over and kept.orphan is None else None
+            return kept if kept.over and not kept.orphans else None
 
         kept = await self.until(ended, preview, "it still runs", ENDED_S)
         state = mapping.word(kept)

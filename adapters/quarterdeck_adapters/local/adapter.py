@@ -99,7 +99,7 @@ class LocalSource:
         )  # fmt: skip
 
     async def list(self, kind: str) -> Listing:
-        """The kept runs of every pipeline, newest first, and a row for each that never ran. Raises QuarterdeckError."""
+        """The kept runs of every pipeline, newest first, and a row for each pipeline itself, by which it is started."""
         if kind != "run":
             raise Unsupported(f"no {kind} on this machine", source=self.name)
         rows, trouble = await self.on_thread(self._rows, "reading the runs")
@@ -108,17 +108,16 @@ class LocalSource:
     def _rows(self) -> tuple[Sequence[Run], Sequence[str]]:
         pipelines, trouble = self.look()
         kept: list[Kept] = []
-        idle: list[Run] = []
+        ready: list[Run] = []
         for key, pipeline in pipelines.items():
             runs = self.book.newest(key, self.keep)
             kept += runs
-            if not runs or pipeline.why_not:
-                idle.append(mapping.idle_record(pipeline, self.home))
+            ready.append(mapping.ready_record(pipeline, self.home, next(iter(runs), None)))
         for key in self.book.pipelines():
             if key not in pipelines:
                 kept += self._gone(key)
         kept.sort(key=lambda run: run.spec.created_at, reverse=True)
-        return [*with_medians([mapping.run_record(run, self.home) for run in kept]), *idle], trouble
+        return [*with_medians([mapping.run_record(run, self.home) for run in kept]), *ready], trouble
 
     def _gone(self, key: str) -> Sequence[Kept]:
         """What still runs of a pipeline of this project that the config names no more."""
@@ -163,7 +162,7 @@ class LocalSource:
         """The steps of a run, in their order. Raises QuarterdeckError."""
         if ref.kind != "run":
             raise Unsupported(f"nothing is inside a {ref.kind}", source=self.name)
-        if self.parts(ref)[1] == 0:
+        if self.parts(ref)[1] == mapping.READY:
             return Listing(rows=mapping.planned_jobs(await self.pipeline(ref), self.home)), ""
         return Listing(rows=mapping.job_records(await self.kept(ref), self.home)), ""
 

@@ -40,6 +40,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     starting: bool = False
     """It was asked for a moment ago, and its runner may not be there yet."""
     output: str = ""
+    orphans: tuple[tuple[int, str], ...] = ()
+    """Pid and start time of what outlived the runner of a lost run."""
 
     @property
     def id(self) -> str:
@@ -64,15 +66,6 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
             return f"this machine was restarted{during}"
         said = f": {self.output}" if self.output else " without a word: killed, or out of memory?"
         return f"its runner (pid {self.state.pid}) ended{during}{said}"
-
-    @property
-    def orphan(self) -> tuple[int, str] | None:
-        """Pid and start of a step's program that outlived the runner."""
-        at = self.state.current
-        if not self.lost or self.booted or at < 0:
-            return None
-        step = self.state.steps[at]
-        return (step.pid, step.start) if identity.is_that(step.pid, step.start) else None
 
 
 class Book:
@@ -120,7 +113,9 @@ class Book:
             starting=state.began is None and abs(self._now() - spec.created_at) < STARTING_S,
             output="" if state.result or alive else _last_line(folder / OUTPUT),
         )  # fmt: skip
-        if state.result and not alive:
+        if kept.lost:
+            kept = msgspec.structs.replace(kept, orphans=_orphans(kept))
+        if not alive and (state.result or (kept.lost and not kept.orphans)):
             self._ended[folder] = kept
         return kept
 
@@ -181,6 +176,13 @@ class Book:
                 file.write(f"{who}\n{'force' if force else ''}")
         except OSError as error:
             raise Conflict("nothing was sent", source=self.source, why=error.strerror or str(error)) from error
+
+
+def _orphans(kept: Kept) -> tuple[tuple[int, str], ...]:
+    at = kept.state.current
+    if kept.booted or at < 0:
+        return ()
+    return tuple(identity.members(kept.state.steps[at].pid, f"QUARTERDECK_RUN={kept.id}"))
 
 
 def _folders(path: Path) -> list[str]:

@@ -30,7 +30,7 @@ LAST_BYTES = 1024 * 1024
 async def describe(source: LocalSource, ref: Ref) -> Sequence[Section]:
     """The tabs of a run or a step. Raises QuarterdeckError."""
     _, number, step = source.parts(ref)
-    if number == 0:
+    if number == mapping.READY:
         return [*planned(await source.pipeline(ref)), _environment(source)]
     kept = await source.kept(ref)
     if step >= len(kept.spec.steps):
@@ -67,11 +67,11 @@ def failure(kept: Kept, at: int) -> Section:
 def overview(kept: Kept) -> Section:
     """What a run is."""
     spec, state, tree = kept.spec, kept.state, kept.spec.tree
-    differs = f"{tree.dirty} files differed from the commit" if tree.dirty else ""
+    differs = f"{tree.dirty} changed or new" if tree.dirty else ""
     return _fields([
         ("pipeline", spec.pipeline), ("number", spec.number), ("state", mapping.word(kept)),
         ("why", mapping.note(kept)), ("repository", tree.path or "none"), ("commit", tree.head),
-        ("branch", tree.branch), ("work tree", differs or ("clean" if tree.head else "")),
+        ("branch", tree.branch), ("files", differs or ("clean" if tree.head else "")),
         ("started by", spec.actor), ("how", spec.event), ("inputs", shlex.join(f"{k}={v}" for k, v in
                                                                              spec.added.items())),
         ("asked for", utc(spec.created_at)), ("began", utc(state.began)), ("ended", utc(state.ended)),
@@ -120,7 +120,7 @@ def planned(pipeline: Pipeline) -> list[Section]:
     table += [(step.name, f"{step.timeout_s:g} s", shlex.join(step.argv) or "kept back", step.folder)
               for step in pipeline.steps]  # fmt: skip
     tabs = [
-        _fields([("pipeline", pipeline.name), ("state", pipeline.why_not or "never ran here"),
+        _fields([("pipeline", pipeline.name), ("state", pipeline.why_not or "ready"),
                  ("folder", pipeline.folder), ("about", pipeline.about),
                  ("variables", ", ".join(f"{k}={v}" for k, v in pipeline.inputs.items()))]),
         Section(title="Steps", shape="table", table=tuple(table)),

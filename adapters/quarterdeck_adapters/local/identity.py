@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
-STARTTIME = 22
-"""The field of /proc/PID/stat that tells when it started, in ticks since the boot (proc_pid_stat(5))."""
+PGRP, STARTTIME = 5, 22
+"""Fields of /proc/PID/stat: its group, and when it started, in ticks since the boot (proc_pid_stat(5))."""
 
 
 def host() -> str:
@@ -80,11 +80,20 @@ def send(pid: int, start: str, number: signal.Signals) -> bool:
     return False
 
 
-def send_group(leader: int, start: str, number: signal.Signals) -> bool:
-    """Send a signal to the whole group of that very leader; False when the leader is not there any more."""
-    if not is_that(leader, start):
-        return False
-    with suppress(ProcessLookupError):
-        os.killpg(leader, number)
-        return True
-    return False
+def members(group: int, mark: str) -> list[tuple[int, str]]:
+    """Pid and start time of the processes of a group whose environment holds `mark` (`NAME=value`).
+
+    The mark tells them from another group that got the same number since. Reads /proc; none where there is none.
+    """
+    found = []
+    wanted = mark.encode("utf-8", "surrogateescape")
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
+        if not name.isdigit():
+            continue
+        with suppress(OSError, ValueError, IndexError):
+            stat = Path(f"/proc/{name}/stat").read_bytes()
+            if int(stat[stat.rfind(b")") + 2 :].split()[PGRP - 3]) != group:
+                continue
+            if wanted in Path(f"/proc/{name}/environ").read_bytes().split(b"\0") and (start := started(int(name))):
+                found.append((int(name), start))
+    return found

@@ -36,5 +36,5 @@ def parse_inputs(text: str, pipeline: Pipeline, source: str) -> dict[str, str]:
         found[name] = value
     if len(found) > MOST:
         raise Refused(f"{len(found)} inputs are too many", source=source, why=f"at most {MOST}")
-    # make expands $: a value stays what was typed.
+    # make expands $; what the shell of a recipe makes of a value is the recipe's.
     return {name: value.replace("$", "$$") for name, value in found.items()} if pipeline.as_arguments else found

@@ -74,8 +74,8 @@ class Following:
     def __init__(self, source: LocalSource, ref: Ref, options: LogOptions, *, several: bool) -> None:
         self.source, self.options, self.several = source, options, several
         self.key, self.number, self.step = source.parts(ref)
-        if self.number == 0:
-            raise Unsupported("no log yet", source=source.name, why="this pipeline never ran here")
+        if self.number == mapping.READY:
+            raise Unsupported("no log", source=source.name, why="this is the pipeline, not a run of it")
         if options.previous:
             self.number = self._previous()
         self.at = max(self.step, 0)

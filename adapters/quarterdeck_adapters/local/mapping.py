@@ -13,10 +13,12 @@ from quarterdeck_lifecycle.records import Link, LinkKind, Ref, Status
 STATUS = {
     "success": Status.OK, "failure": Status.BAD, "timed out": Status.BAD, "lost": Status.BAD,
     "cancelled": Status.IDLE, "refused": Status.IDLE, "running": Status.RUNNING, "queued": Status.QUEUED,
-    "elsewhere": Status.UNKNOWN, "never ran": Status.IDLE, "not trusted": Status.IDLE, "not run": Status.IDLE,
-    "skipped": Status.IDLE, "not started": Status.BAD,
+    "elsewhere": Status.UNKNOWN, "never ran": Status.IDLE, "ready": Status.IDLE, "not trusted": Status.IDLE,
+    "not run": Status.IDLE, "skipped": Status.IDLE, "not started": Status.BAD,
 }  # fmt: skip
 ENDED = frozenset({"success", "failure", "timed out", "cancelled", "refused", "lost"})
+READY = 0
+"""The number of the row that is a pipeline itself."""
 FAILED = frozenset({"failure", "timed out", "lost"})
 
 
@@ -44,8 +46,8 @@ def note(kept: Kept) -> str:
     if state == "elsewhere":
         return f"runs on {kept.state.host}: how it goes is not seen from here"
     if state == "lost":
-        orphan = kept.orphan
-        left = f"; {kept.spec.steps[kept.state.current].name} still runs as pid {orphan[0]}" if orphan else ""
+        pids = ", ".join(str(pid) for pid, _ in kept.orphans[:5])
+        left = f"; what it began still runs as pid {pids}" if pids else ""
         return f"{kept.lost}{left}"
     return kept.state.why if state in ("failure", "timed out", "cancelled", "refused") else ""
 
@@ -107,13 +109,14 @@ def links(kept: Kept) -> tuple[Link, ...]:
     return (*(link for link in found if link is not None), *said)
 
 
-def idle_record(pipeline: Pipeline, home: Home) -> Run:
-    """A pipeline without a run, or one that may not be run, as a row that can be started."""
-    state = "not trusted" if pipeline.why_not else "never ran"
+def ready_record(pipeline: Pipeline, home: Home, last: Kept | None = None) -> Run:
+    """A pipeline itself as a row, by whose name it is started; `last` is its newest run."""
+    state = "not trusted" if pipeline.why_not else "ready" if last is not None else "never ran"
+    steps = pipeline.about or ", ".join(step.name for step in pipeline.steps[:5])
     return Run(
-        ref=Ref(home.source, "run", f"{pipeline.key}/0"), name=pipeline.name, status=STATUS[state], state=state,
+        ref=Ref(home.source, "run", f"{pipeline.key}/{READY}"), name=pipeline.name, status=STATUS[state], state=state,
         environment=home.environment, note=pipeline.why_not, system="local", repository=_last(pipeline.folder),
-        number="0", workflow=pipeline.name, where=pipeline.about or ", ".join(step.name for step in pipeline.steps[:5]),
+        number="new", workflow=pipeline.name, where=steps,
     )  # fmt: skip
 
 
@@ -162,8 +165,8 @@ def _finished(kept: Kept, step: StepState, state: str) -> float | None:
 def planned_jobs(pipeline: Pipeline, home: Home) -> list[Job]:
     """What a pipeline that never ran would do."""
     return [
-        Job(ref=Ref(home.source, "job", f"{pipeline.key}/0/{at}"), name=step.name, status=Status.IDLE,
-            state="not run", environment=home.environment, run=f"{pipeline.key}/0")
+        Job(ref=Ref(home.source, "job", f"{pipeline.key}/{READY}/{at}"), name=step.name, status=Status.IDLE,
+            state="not run", environment=home.environment, run=f"{pipeline.key}/{READY}")
         for at, step in enumerate(pipeline.steps)
     ]  # fmt: skip
 

@@ -68,7 +68,7 @@ class Starting(CiAction["LocalSource"]):
         pipeline = await self.source.pipeline(ref)
         number = self.source.parts(ref)[1]
         row = await self.source.kept(ref) if number else None
-        record = mapping.run_record(row, self.source.home) if row else mapping.idle_record(pipeline, self.source.home)
+        record = mapping.run_record(row, self.source.home) if row else mapping.ready_record(pipeline, self.source.home)
         title = f"{self.doing} {pipeline.name}"
         self.checked(record, title)
         if await self.source.on_thread(lambda: self.source.book.busy(pipeline.key), "looking for its runs"):
@@ -123,7 +123,8 @@ class Starting(CiAction["LocalSource"]):
     def _warnings(self, wanted: Wanted, row: Kept | None) -> list[str]:
         tree, found = wanted.tree, []
         if tree.dirty:
-            found.append(f"{tree.dirty} files differ from the commit: what runs is not what was committed")
+            many = "1 file differs" if tree.dirty == 1 else f"{tree.dirty} files differ"
+            found.append(f"{many} from the commit: what runs is not what was committed")
         if row is not None and row.spec.tree.head != tree.head:
             before = row.spec.tree.head[:10] or "no commit"
             found.append(f"#{row.spec.number} was of {before}, this is of what is here now")
@@ -208,8 +209,8 @@ class Rerun(Starting):
     def refusal(self, record: Record) -> str | None:
         if not isinstance(record, Run):
             return "not a run"
-        if record.number == "0":
-            return "it never ran: T starts it"
+        if record.state in ("ready", "never ran", "not trusted"):
+            return "it is no run: T starts one"
         return None if record.state in mapping.ENDED else f"it is {record.state}"
 
     def inputs(self, pipeline: Pipeline, row: Kept | None, args: Mapping[str, str], tree: Tree) -> dict[str, str]:  # noqa: ARG002
