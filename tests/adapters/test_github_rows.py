@@ -119,13 +119,14 @@ async def test_the_checks_of_a_pull_request_are_jobs_whose_logs_open(hub: Rig) -
     first = listing.rows[0]
     assert (first.name, first.status) == ("unit-tests", Status.BAD)
     sections = await source.describe(first.ref)
-    assert ("4", "Run pytest", "failure") in [row[:3] for row in sections[0].table]
+    assert [each.title for each in sections] == ["Failure", "Steps", "Overview"]
+    assert ("4", "Run pytest", "failure") in [row[:3] for row in sections[1].table]
 
 
 async def test_tabs_of_a_run_a_job_and_a_pull_request(hub: Rig) -> None:
     source = hub.source()
     run = {s.title: s for s in await source.describe(Ref("gh", "run", f"{API}/{hub.run_id(1841)}"))}
-    assert list(run) == ["Overview", "Jobs and steps", "Artefacts", "Commit"]
+    assert list(run) == ["Failure", "Overview", "Jobs and steps", "Artefacts", "Commit"]
     assert dict(run["Overview"].fields)["state"] == "failure"
     assert run["Jobs and steps"].table[1][:2] == ("unit-tests", "failure")
     assert [row[:2] for row in run["Artefacts"].table[1:]] == [("test-report", "47.1 KiB")]
@@ -169,7 +170,8 @@ async def test_probe_says_who_and_what_may_be_done(hub: Rig) -> None:
     found = await hub.source().probe()
     assert found.identity.startswith("oper-a at 127.0.0.1")
     assert set(found.can) == {
-        "run.rerun", "run.rerun_failed", "run.cancel", "run.trigger", "pull_request.approve", "pull_request.merge",
+        "run.rerun", "run.rerun_failed", "run.cancel", "run.trigger", "run.approve", "run.reject", "job.rerun",
+        "deployment.approve", "deployment.reject", "deployment.redeploy", "pull_request.approve", "pull_request.merge",
     }  # fmt: skip
     assert set(found.can.values()) == {None}
 

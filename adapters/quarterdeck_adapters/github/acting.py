@@ -9,7 +9,7 @@ from quarterdeck_adapters.ci.acting import SETTLE_S, CiAction
 from quarterdeck_adapters.github.api import Api
 from quarterdeck_adapters.github.places import Place
 from quarterdeck_lifecycle.errors import Unsupported
-from quarterdeck_lifecycle.kinds import PullRequest, Run
+from quarterdeck_lifecycle.kinds import Deployment, Job, PullRequest, Run
 from quarterdeck_lifecycle.records import Record, Ref
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class GithubAction(CiAction["GithubSource"]):
 
     def denied(self, record: Record) -> str | None:
         """Why the token may not do it in the record's repository, or None."""
-        if not isinstance(record, Run | PullRequest):
+        if not isinstance(record, Run | PullRequest | Job | Deployment):
             return f"not for a {record.kind}"
-        return self.source.rights.denied(self.verb, record.repository)
+        return self.source.rights.denied(self.verb, "/".join(record.ref.id.split("/")[:2]))
 
     def place(self, ref: Ref) -> Place:
         """What the ref names. Raises NotFound, Unsupported."""

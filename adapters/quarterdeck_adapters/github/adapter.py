@@ -8,26 +8,28 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.ci import pacing
 from quarterdeck_adapters.github.api import Api, counting
+from quarterdeck_adapters.github.deployments import Deployments
 from quarterdeck_adapters.github.mapping import Home
 from quarterdeck_adapters.github.places import API, Place, place_of, slugs, web_host
 from quarterdeck_adapters.github.probing import Rights
 from quarterdeck_adapters.github.pulls import Pulls
 from quarterdeck_adapters.github.runs import Runs
+from quarterdeck_adapters.github.workflows import Workflows
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
-from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Probe, Section
+from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Parameter, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref
 
 PAGE = 100
 
 
 class GithubSource:
-    """Workflow runs and pull requests of the configured repositories.
+    """Workflow runs, pull requests and deployments of the configured repositories.
 
     `options`: `run_details` asks an Enterprise server, too, to name the run that a dispatch makes; github.com does.
     """
 
     system = "github"
-    kinds = ("run", "pull_request")
+    kinds = ("run", "pull_request", "deployment")
 
     def __init__(
         self,
@@ -53,10 +55,12 @@ class GithubSource:
         self.rights = Rights()
         self.sleep = sleep
         self._default_branches: dict[str, str] = {}
-        self.runs = Runs(self.api, self.slugs, self.home)
+        self.workflows = Workflows(self.api)
+        self.runs = Runs(self.api, self.slugs, self.home, self.workflows)
         self.pulls = Pulls(
             self.api, self.slugs, self.home, lambda: self.runs.moving_heads, learn=self._default_branches.__setitem__
         )
+        self.deployments = Deployments(self.api, self.slugs, self.home)
         self._config = config
         self._costs: dict[str, float] = {}
         self._actions: Mapping[str, Action] | None = None
@@ -126,24 +130,27 @@ class GithubSource:
                 page = self.pulls.foreign[ref.id].url
                 raise Unsupported("its log is kept by the system that made the check", source=self.name, mend=page)
             if ref.kind not in ("run", "job"):
-                raise Unsupported(f"a {ref.kind} has no log", source=self.name, mend="open it, then take a check")
+                mend = "take its run" if ref.kind == "deployment" else "open it, then take a check"
+                raise Unsupported(f"a {ref.kind} has no log", source=self.name, mend=mend)
         return logs.tail(self, refs, options)
+
+    async def parameters(self, ref: Ref) -> Sequence[Parameter]:
+        """What a new run of the workflow of a run may be given. Raises QuarterdeckError."""
+        from quarterdeck_adapters.github import parameters
+
+        return await parameters.of(self, ref)
 
     @property
     def actions(self) -> Mapping[str, Action]:
         """The mutations, by the ids of their verbs. Checking out a pull request is git's."""
         if self._actions is None:
-            from quarterdeck_adapters.github import dispatch, pull_actions, run_actions
+            from quarterdeck_adapters.github import verbs
 
-            made = (
-                run_actions.Rerun(self), run_actions.RerunFailed(self), run_actions.Cancel(self),
-                dispatch.Trigger(self), pull_actions.Approve(self), pull_actions.Merge(self),
-            )  # fmt: skip
-            self._actions = {action.verb: action for action in made}
+            self._actions = verbs.of(self)
         return self._actions
 
     async def list(self, kind: str) -> Listing:
-        """The newest runs, or the open pull requests, of every repository. Raises QuarterdeckError."""
+        """The newest runs or deployments, or the open pull requests, of every repository. Raises QuarterdeckError."""
         if kind not in self.kinds:
             raise Unsupported(f"no {kind} on GitHub", source=self.name)
         if not self.slugs:
@@ -156,6 +163,8 @@ class GithubSource:
         notes = ["our share of the rate limit is nearly spent: jobs and checks may be older"] if scant else []
         with counting() as spent:
             try:
+                if kind == "deployment":
+                    return await self.deployments.listing(notes, thrifty=thrifty)
                 return await (self.runs if kind == "run" else self.pulls).listing(notes, thrifty=thrifty)
             finally:
                 # A quiet refresh costs nothing; the next one may not be, so the cost falls slowly.

@@ -1,14 +1,18 @@
-"""The tabs of a run, a job and a pull request. A tab that cannot be read says so and spoils no other."""
+"""The tabs of a run, a job and a pull request; of what failed the first is its failure.
+
+A tab that cannot be read says so and spoils no other.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from quarterdeck_adapters.blocking import call
+from quarterdeck_adapters.ci import failing
 from quarterdeck_adapters.ci.values import Json, epoch, login, rows, section, sha_of, shown, size, text, whole
-from quarterdeck_adapters.github import mapping
+from quarterdeck_adapters.github import failure, mapping
 from quarterdeck_adapters.github.mapping import word
 from quarterdeck_adapters.github.places import Place
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
@@ -19,6 +23,7 @@ from quarterdeck_lifecycle.records import Ref, utc
 if TYPE_CHECKING:
     from quarterdeck_adapters.github.adapter import GithubSource
 
+S = TypeVar("S", Section, Section | None)
 PATCH_LIMIT = 1_000_000
 FILES = 300
 _CHANGED = {"added": "new file", "removed": "deleted file"}
@@ -33,10 +38,15 @@ async def describe(source: GithubSource, ref: Ref) -> Sequence[Section]:
         return await _run(source, place)
     if ref.kind == "job":
         return await _job(source, place)
+    if ref.kind == "deployment":
+        from quarterdeck_adapters.github import describe_deployment
+
+        return await describe_deployment.describe(source, place)
     return await _pull(source, place)
 
 
-async def _tab(title: str, work: Awaitable[Section]) -> Section:
+async def tab(title: str, work: Awaitable[S]) -> S | Section:
+    """A tab, or why it cannot be read. Raises AuthFailed, which is of the whole source."""
     try:
         return await work
     except AuthFailed:
@@ -46,7 +56,8 @@ async def _tab(title: str, work: Awaitable[Section]) -> Section:
         return Section(title=title, shape="text", note="none here" if gone else f"not read: {error.short}")
 
 
-def _when(value: object) -> str:
+def when(value: object) -> str:
+    """A time of the API for people."""
     return utc(epoch(value)) or "-"
 
 
@@ -59,7 +70,8 @@ def _took(seconds: float | None) -> str:
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
-def _fields(pairs: Sequence[tuple[str, object]], title: str = "Overview", note: str = "") -> Section:
+def fields(pairs: Sequence[tuple[str, object]], title: str = "Overview", note: str = "") -> Section:
+    """A tab of names and values, without those that have none."""
     kept = tuple((name, text(value)) for name, value in pairs if value not in (None, "", "-"))
     return Section(title=title, fields=kept, note=note)
 
@@ -67,21 +79,35 @@ def _fields(pairs: Sequence[tuple[str, object]], title: str = "Overview", note: 
 def _foreign(job: Job) -> Section:
     pairs = [("check", job.name), ("state", job.state), ("said", job.note), ("page", job.url), ("commit",
              job.link("commit")), ("log", "kept by the system that made the check")]  # fmt: skip
-    return _fields(pairs)
+    return fields(pairs)
 
 
 async def _run(source: GithubSource, place: Place) -> list[Section]:
     run = await source.runs.read(place)
 
+    # Two tabs read the jobs; a task is awaited by both, and its error shown in both.
+    listed = asyncio.ensure_future(source.runs.jobs(place))
+
     async def jobs() -> Section:
-        return jobs_section(await source.runs.jobs(place))
+        return jobs_section(await listed)
+
+    async def failed() -> Section | None:
+        try:
+            found = await listed
+        except QuarterdeckError:
+            if mapping.failed(run):
+                raise
+            return None
+        if not mapping.failed(run) and not any(map(mapping.failed, found)):
+            return None
+        return await failure.section(source, place, found, title=shown(run.get("name")) or "the run")
 
     async def artefacts() -> Section:
         body = await source.api.object(f"{place.run}/artifacts", {"per_page": 100})
         table = [("NAME", "SIZE", "MADE", "ENDS", "DIGEST")]
         table += [
             (text(a.get("name")), "expired" if a.get("expired") is True else size(a.get("size_in_bytes")),
-             _when(a.get("created_at")), _when(a.get("expires_at")), text(a.get("digest")))
+             when(a.get("created_at")), when(a.get("expires_at")), text(a.get("digest")))
             for a in rows(body, "artifacts")
         ]  # fmt: skip
         note = "" if len(table) > 1 else "this run kept no artefact"
@@ -93,23 +119,26 @@ async def _run(source: GithubSource, place: Place) -> list[Section]:
             return Section(title="Commit", shape="text", note="the run names no commit")
         return commit_section(await source.api.object(f"{place.root}/commits/{sha}"))
 
-    tabs = await asyncio.gather(
-        _tab("Jobs and steps", jobs()), _tab("Artefacts", artefacts()), _tab("Commit", commit())
-    )
-    return [overview(run), *tabs]
+    first, *tabs = await asyncio.gather(
+        tab(failing.TITLE, failed()), tab("Jobs and steps", jobs()), tab("Artefacts", artefacts()),
+        tab("Commit", commit()),
+    )  # fmt: skip
+    about = overview(run, await source.runs.waits(place, run))
+    return [each for each in (first, about, *tabs) if each is not None]
 
 
-def overview(run: Json) -> Section:
+def overview(run: Json, waits: str = "") -> Section:
     """What a run is, in fields."""
     pulls = ", ".join(f"#{text(p.get('number'))}" for p in rows(run, "pull_requests"))
-    return _fields([
+    return fields([
         ("title", run.get("display_title")), ("workflow", run.get("name")), ("file", run.get("path")),
         ("number", run.get("run_number")), ("attempt", run.get("run_attempt")), ("state", word(run)),
+        ("waits for", waits),
         ("branch", run.get("head_branch")), ("commit", run.get("head_sha")), ("event", run.get("event")),
         ("pull requests", pulls), ("started by", login(run, "actor")),
         ("this attempt by", login(run, "triggering_actor")),
-        ("created", _when(run.get("created_at"))), ("started", _when(run.get("run_started_at"))),
-        ("updated", _when(run.get("updated_at"))), ("took", _took(mapping.duration(run))),
+        ("created", when(run.get("created_at"))), ("started", when(run.get("run_started_at"))),
+        ("updated", when(run.get("updated_at"))), ("took", _took(mapping.duration(run))),
         ("id", run.get("id")), ("page", run.get("html_url")),
     ])  # fmt: skip
 
@@ -136,7 +165,7 @@ def commit_section(commit: Json) -> Section:
     lines = [
         f"commit {text(commit.get('sha'))}",
         f"Author: {text(author.get('name'))} <{text(author.get('email'))}>",
-        f"Date:   {_when(author.get('date'))}", "", text(inner.get("message")),
+        f"Date:   {when(author.get('date'))}", "", text(inner.get("message")),
     ]  # fmt: skip
     stats = section(commit, "stats")
     if whole(stats.get("total")):
@@ -152,17 +181,21 @@ async def _job(source: GithubSource, place: Place) -> list[Section]:
     steps += [
         (text(s.get("number")), text(s.get("name")), word(s), _took(_seconds(s))) for s in rows(job, "steps")
     ]
-    about = _fields([
+    about = fields([
         ("job", job.get("name")), ("workflow", job.get("workflow_name")), ("state", word(job)),
         ("failed at", mapping.step_of(job) if mapping.failed(job) else ""), ("attempt", job.get("run_attempt")),
         ("branch", job.get("head_branch")), ("commit", job.get("head_sha")), ("runner", job.get("runner_name")),
         ("group", job.get("runner_group_name")),
         ("labels", ", ".join(map(text, labels)) if isinstance(labels, list) else ""),
-        ("started", _when(job.get("started_at"))), ("ended", _when(job.get("completed_at"))),
+        ("started", when(job.get("started_at"))), ("ended", when(job.get("completed_at"))),
         ("took", _took(_seconds(job))), ("page", job.get("html_url")),
     ])  # fmt: skip
     note = "" if len(steps) > 1 else "no step has begun"
-    return [Section(title="Steps", shape="table", table=tuple(steps), note=note), about]
+    sections = [Section(title="Steps", shape="table", table=tuple(steps), note=note), about]
+    if mapping.failed(job):
+        broken = failure.section(source, place, [job], title=shown(job.get("name")))
+        sections.insert(0, await tab(failing.TITLE, broken))
+    return sections
 
 
 async def _pull(source: GithubSource, place: Place) -> list[Section]:
@@ -186,7 +219,7 @@ async def _pull(source: GithubSource, place: Place) -> list[Section]:
             on = text(review.get("commit_id"))
             said = text(review.get("state")).lower().replace("_", " ")
             place_of = on[:10] if on != sha else "the head"
-            table.append((login(review), said, _when(review.get("submitted_at")), place_of, shown(review.get("body"))))
+            table.append((login(review), said, when(review.get("submitted_at")), place_of, shown(review.get("body"))))
         note = "" if len(table) > 1 else "nobody has reviewed it"
         return Section(title="Reviews", shape="table", table=tuple(table), note=note)
 
@@ -209,11 +242,11 @@ async def _pull(source: GithubSource, place: Place) -> list[Section]:
             inner = section(each, "commit")
             author = section(inner, "author")
             subject = text(inner.get("message")).partition("\n")[0]
-            table.append((text(each.get("sha"))[:10], _when(author.get("date")), text(author.get("name")), subject))
+            table.append((text(each.get("sha"))[:10], when(author.get("date")), text(author.get("name")), subject))
         return Section(title="Commits", shape="table", table=tuple(table))
 
     tabs = await asyncio.gather(
-        _tab("Checks", checks()), _tab("Reviews", reviews()), _tab("Files", files()), _tab("Commits", commits())
+        tab("Checks", checks()), tab("Reviews", reviews()), tab("Files", files()), tab("Commits", commits())
     )
     return [pull_overview(pull), *tabs]
 
@@ -225,14 +258,14 @@ def pull_overview(pull: Json) -> Section:
     asked += [text(team.get("slug")) for team in rows(pull, "requested_teams")]
     state = "merged" if pull.get("merged") is True else "draft" if pull.get("draft") is True else pull.get("state")
     lines = f"+{text(pull.get('additions'))} -{text(pull.get('deletions'))}"
-    return _fields([
+    return fields([
         ("title", pull.get("title")), ("state", state), ("author", login(pull)),
         ("from", text(head.get("label")) or head.get("ref")), ("into", base.get("ref")), ("head", head.get("sha")),
         ("mergeable", pull.get("mergeable_state")), ("reviewers asked", ", ".join(asked)),
         ("labels", ", ".join(text(label.get("name")) for label in rows(pull, "labels"))),
         ("changed", f"{lines} in {text(pull.get('changed_files'))} files"),
-        ("commits", pull.get("commits")), ("created", _when(pull.get("created_at"))),
-        ("updated", _when(pull.get("updated_at"))), ("merged by", login(pull, "merged_by")),
+        ("commits", pull.get("commits")), ("created", when(pull.get("created_at"))),
+        ("updated", when(pull.get("updated_at"))), ("merged by", login(pull, "merged_by")),
         ("page", pull.get("html_url")), ("text", pull.get("body")),
     ])  # fmt: skip
 

@@ -12,14 +12,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.ci.values import Json, epoch, known, login, sha_of, shown, text, whole
 from quarterdeck_adapters.github.acting import GithubAction
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.workflow_file import NONCES, Declared, check_inputs, declared, parse_inputs
+from quarterdeck_adapters.github.workflow_file import NONCES, check_inputs, parse_inputs
 from quarterdeck_lifecycle.errors import (
     Conflict,
-    Forbidden,
     Malformed,
     NotFound,
     QuarterdeckError,
@@ -93,7 +91,7 @@ class Trigger(GithubAction):
         if (state := text(workflow.get("state"))) != "active":
             raise Conflict(f"{title} was not sent", source=self.source.name, why=f"the workflow is {state}")
         sha = await self._commit(place, name)
-        wants = await self._declared(place, text(workflow.get("path")), sha)
+        wants = await self.source.workflows.declared(place, text(workflow.get("path")), sha)
         if not wants.dispatch:
             raise Unsupported(
                 f"{shown(workflow.get('name'))} cannot be started by hand", source=self.source.name,
@@ -149,17 +147,6 @@ class Trigger(GithubAction):
         if not sha:
             raise Malformed(f"{shown(name)} of {place.slug} names no commit", source=self.source.name)
         return sha
-
-    async def _declared(self, place: Place, path: str, sha: str) -> Declared:
-        if not path:
-            return Declared(False)
-        try:
-            content = await self.api.object(f"{place.root}/contents/{quote(path)}", {"ref": sha})
-        except (NotFound, Forbidden):
-            return Declared(False)
-        return await call(
-            lambda: declared(content), deadline=5, source=self.source.name, what="reading the workflow's file"
-        )
 
     async def _listed(self, place: Place, wanted: Wanted) -> dict[int, Json]:
         path = f"{place.root}/actions/workflows/{wanted.workflow}/runs"

@@ -30,11 +30,15 @@ SAMPLES = 20
 
 
 class Spot(NamedTuple):
-    """Where a run stands: `where` for one that goes on, `note` for one that needs a look; `mine`: I may approve it."""
+    """Where a run stands: `where` for one that goes on, `note` for one that needs a look; `mine`: I may approve it.
+
+    `queued` says why one that has not begun waits.
+    """
 
     where: str = ""
     note: str = ""
     mine: bool = False
+    queued: str = ""
 
 
 class Home(NamedTuple):
@@ -151,6 +155,7 @@ def run_record(payload: Json, home: Home, *, spot: Spot = Spot(), median_s: floa
         median_s=median_s,
         default_branch=home.default_branch,
         waits_for_me=spot.mine,
+        queued_for=spot.queued,
     )
 
 
@@ -179,10 +184,18 @@ def spot_of(jobs: Sequence[Json]) -> Spot:
         return Spot(where=f"{waiting[0]} waits for an approval")
     queued = [job for job in jobs if word(job) == "queued"]
     if queued:
-        listed = queued[0].get("labels")
-        labels = ", ".join(shown(label, 40) for label in listed) if isinstance(listed, list) else ""
-        return Spot(where=f"{shown(queued[0].get('name'))} waits for a runner{f' ({labels})' if labels else ''}")
+        why = f"{shown(queued[0].get('name'))} {_held_by(queued[0])}"
+        return Spot(where=why, queued=why)
     return Spot()
+
+
+def _held_by(job: Json) -> str:
+    """What a queued job waits for: `pending` is GitHub's word for one that its concurrency group holds."""
+    if text(job.get("status")) == "pending":
+        return "waits for its concurrency group"
+    listed = job.get("labels")
+    labels = ", ".join(shown(label, 40) for label in listed) if isinstance(listed, list) else ""
+    return f"waits for a runner{f' ({labels})' if labels else ''}"
 
 
 def approval_note(pending: Iterable[Json]) -> str:
@@ -218,7 +231,7 @@ def job_record(payload: Json, home: Home, run: int) -> Job:
     finished = epoch(payload.get("completed_at"))
     note = step_of(payload)
     if not note and state == "queued":
-        note = "waits for a runner"
+        note = _held_by({"status": payload.get("status")})
     return Job(
         ref=home.ref("job", run, whole(payload.get("id")) or 0),
         name=text(payload.get("name")),
@@ -237,6 +250,7 @@ def job_record(payload: Json, home: Home, run: int) -> Job:
         started_at=started,
         finished_at=finished,
         runner=text(payload.get("runner_name")),
+        attempt=whole(payload.get("run_attempt")) or 1,
     )
 
 

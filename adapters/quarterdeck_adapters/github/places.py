@@ -1,6 +1,6 @@
 """Where things are: the API's address, the repositories, and what a ref's id names. Pure.
 
-A run is `owner/repo/RUN`, a job `owner/repo/RUN/JOB`, a pull request `owner/repo/NUMBER`.
+A run is `owner/repo/RUN`, a job `owner/repo/RUN/JOB`, a pull request `owner/repo/NUMBER`, a deployment `owner/repo/ID`.
 https://docs.github.com/en/enterprise-server@latest/rest/using-the-rest-api/getting-started-with-the-rest-api
 """
 
@@ -19,7 +19,7 @@ _ID = re.compile(r"(?P<slug>[^/]+/[^/]+)/(?P<number>[1-9]\d{0,18})(?:/(?P<job>[1
 
 
 class Place(NamedTuple):
-    """What a ref names: a repository, the run's id or the pull request's number, and the job's id."""
+    """What a ref names: a repository, the number (of a run, deployment or pull request), and the job's id."""
 
     slug: str
     number: int
@@ -39,6 +39,11 @@ class Place(NamedTuple):
     def pull(self) -> str:
         """The path of the pull request."""
         return f"{self.root}/pulls/{self.number}"
+
+    @property
+    def deployment(self) -> str:
+        """The path of the deployment."""
+        return f"{self.root}/deployments/{self.number}"
 
     @property
     def the_job(self) -> str:

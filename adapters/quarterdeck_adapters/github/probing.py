@@ -16,14 +16,15 @@ from quarterdeck_lifecycle.ports import Probe
 if TYPE_CHECKING:
     from quarterdeck_adapters.github.adapter import GithubSource
 
-RUN_VERBS = ("run.rerun", "run.rerun_failed", "run.cancel", "run.trigger")
+RUN_VERBS = ("run.rerun", "run.rerun_failed", "run.cancel", "run.trigger", "job.rerun", "deployment.redeploy")
+GATE_VERBS = ("run.approve", "run.reject", "deployment.approve", "deployment.reject")
 PULL_VERBS = ("pull_request.approve", "pull_request.merge")
-VERBS = (*RUN_VERBS, *PULL_VERBS)
-READ_ENOUGH = frozenset({"pull_request.approve"})
+VERBS = (*RUN_VERBS, *GATE_VERBS, *PULL_VERBS)
+READ_ENOUGH = frozenset({"pull_request.approve", *GATE_VERBS})
 """Verbs for which a role that only reads is enough."""
 ASKED = 20
 _BROAD = ("admin:", "delete_", "site_admin", "codespace", "write:org", "write:packages", "workflow", "user", "gist")
-_NARROW = "a fine-grained token with Actions, Contents and Pull requests: write does all that the deck can"
+_NARROW = "a fine-grained token with Actions, Contents, Deployments and Pull requests: write does all that the deck can"
 
 
 class Rights:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from quarterdeck_adapters.ci.values import Json, epoch, shown, whole
 from quarterdeck_adapters.github import mapping
 from quarterdeck_adapters.github.acting import GithubAction
@@ -142,7 +144,7 @@ class RerunFailed(Rerun):
 
 
 class Cancel(OnRun):
-    """`run.cancel`."""
+    """`run.cancel`. `args`: force (`true`: end it without the steps that are to run always)."""
 
     verb = "run.cancel"
     path = "cancel"
@@ -153,6 +155,19 @@ class Cancel(OnRun):
         if not isinstance(record, Run):
             return "not a run"
         return f"it has ended: {record.state}" if record.state in _ENDED else None
+
+    async def preview(self, ref: Ref, args: Mapping[str, str]) -> Preview:
+        """As for the others; with force by the call that GitHub has for a run that does not end."""
+        made = await super().preview(ref, args)
+        if args.get("force", "").strip().lower() not in ("true", "yes", "1"):
+            return made
+        place = self.place(ref)
+        words = ("run", "cancel", "--force", str(place.number))
+        return replace(
+            made, args={"force": "true"}, steps=(self.step("POST", f"{place.run}/force-cancel"),),
+            title=f"force-{made.title}", command=self.command(*words, place=place),
+            warnings=("steps with if: always() do not run: what they clean up stays",),
+        )  # fmt: skip
 
     async def told(self, place: Place, run: Json, now: Seen) -> Told:  # noqa: ARG002 - see OnRun
         jobs = [shown(job.get("name"), 60) for job in await self.source.runs.jobs(place) if mapping.in_flight(job)]
@@ -168,7 +183,8 @@ class Cancel(OnRun):
         now = seen(await self.source.runs.read(place))
         if now.attempt != preview.token.attempt or now.state in _ENDED:
             raise self.moved(str(preview.token), str(now))
-        answer = await self.api.write("POST", f"{place.run}/{self.path}")
+        path = "force-cancel" if preview.args.get("force") == "true" else self.path
+        answer = await self.api.write("POST", f"{place.run}/{path}")
         return f"GitHub accepted it ({answer.status})"
 
     async def verify(self, preview: Preview) -> Outcome:

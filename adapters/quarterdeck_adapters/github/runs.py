@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from quarterdeck_adapters.ci.asking import ask_each
-from quarterdeck_adapters.ci.values import Json, epoch, known, rows, text, whole
-from quarterdeck_adapters.github import mapping
+from quarterdeck_adapters.ci.values import Json, epoch, known, rows, shown, text, whole
+from quarterdeck_adapters.github import mapping, queueing
 from quarterdeck_adapters.github.api import Api, together
 from quarterdeck_adapters.github.mapping import Home, Spot
 from quarterdeck_adapters.github.places import Place
+from quarterdeck_adapters.github.queueing import Queueing
+from quarterdeck_adapters.github.workflows import Workflows
 from quarterdeck_lifecycle.errors import Malformed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.ports import Listing
@@ -28,10 +30,14 @@ Mark = tuple[int, int, str]
 class Runs:
     """Reads runs and their jobs. Where a failed run stopped is asked once for each attempt."""
 
-    def __init__(self, api: Api, slugs: Sequence[str], home: Callable[[str], Home]) -> None:
+    def __init__(
+        self, api: Api, slugs: Sequence[str], home: Callable[[str], Home], workflows: Workflows
+    ) -> None:
         self.api = api
         self.slugs = slugs
         self.home = home
+        self.queueing = Queueing(api, workflows)
+        self._names: dict[int, str] = {}
         self.moving_heads: set[str] = set()
         self._spots: OrderedDict[Mark, Spot] = OrderedDict()
         self._last: dict[str, list[Run]] = {}
@@ -41,6 +47,10 @@ class Runs:
         """The newest 50 runs of each repository; with `thrifty` nothing more. One that fails keeps the rows it had."""
         answers = await ask_each(self.slugs, self._newest)
         payloads = {slug: known(body, "workflow_runs") for slug, body in answers.good.items()}
+        self._names = {
+            id: f"#{text(run.get('run_number'))} {shown(run.get('name'), 60)}".rstrip()
+            for runs in payloads.values() for id, run in runs.items() if mapping.in_flight(run)
+        }  # fmt: skip
         spots, trouble = await self._look({} if thrifty else payloads)
         self.moving_heads = {
             text(run.get("head_sha")) for runs in payloads.values() for run in runs.values() if mapping.in_flight(run)
@@ -111,6 +121,8 @@ class Runs:
     async def _spot(self, slug: str, run: Json) -> Spot:
         place = Place(slug, whole(run.get("id")) or 0)
         moving = mapping.in_flight(run)
+        if why := await self.waits(place, run):
+            return Spot(where=why, queued=why)
         body = await self.api.object(
             f"{place.run}/jobs", {"filter": "latest", "per_page": 100}, etag=moving
         )
@@ -120,6 +132,10 @@ class Runs:
             asked = rows(pending)
             return spot._replace(note=mapping.approval_note(asked) or spot.note, mine=mapping.approvable(asked))
         return spot if moving or not mapping.failed(run) else spot._replace(note=spot.note or spot.where)
+
+    async def waits(self, place: Place, run: Json) -> str:
+        """What holds a run before its first job is queued; an empty string for one that is not held."""
+        return await self.queueing.why(place, run, self._names) if queueing.held(run) else ""
 
     async def read(self, place: Place) -> Json:
         """A run as it is now, past every cache."""

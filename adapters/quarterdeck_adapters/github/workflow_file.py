@@ -1,4 +1,4 @@
-"""The inputs that a workflow declares for being started by hand, read from its file.
+"""The inputs that a workflow declares for being started by hand, and its concurrency group, read from its file.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#onworkflow_dispatchinputs
 """
@@ -20,11 +20,15 @@ LARGEST = 256 * 1024
 
 
 class Declared(NamedTuple):
-    """What a workflow takes: `inputs` by name; `known` is False when the file could not be read."""
+    """What a workflow takes: `inputs` by name; `known` is False when the file could not be read.
+
+    `group` is the concurrency group of its runs as the file has it, expressions and all.
+    """
 
     known: bool
     dispatch: bool = True
     inputs: Mapping[str, Json] = {}
+    group: str = ""
 
 
 def declared(content: Json) -> Declared:
@@ -45,13 +49,15 @@ def declared(content: Json) -> Declared:
         return Declared(False)
     # YAML 1.1 reads the bare word `on` as true.
     on: Any = document.get("on", document.get(True))
+    concurrency = document.get("concurrency")
+    group = text(concurrency) or text(section(document, "concurrency").get("group"))
     if isinstance(on, str | list):
-        return Declared(True, "workflow_dispatch" in ([on] if isinstance(on, str) else on))
+        return Declared(True, "workflow_dispatch" in ([on] if isinstance(on, str) else on), group=group)
     if not isinstance(on, Mapping):
         return Declared(False)
     found = section(on, "workflow_dispatch", "inputs")
     inputs = {str(name): spec if isinstance(spec, Mapping) else {} for name, spec in found.items()}
-    return Declared(True, "workflow_dispatch" in on, inputs)
+    return Declared(True, "workflow_dispatch" in on, inputs, group)
 
 
 def parse_inputs(words: str, source: str) -> dict[str, str]:
@@ -80,6 +86,6 @@ def check_inputs(given: Mapping[str, str], wants: Declared, source: str) -> None
     for name, spec in wants.inputs.items():
         if spec.get("required") is True and spec.get("default") in (None, "") and not given.get(name):
             raise Refused(f"the workflow needs the input {name}", source=source, mend=text(spec.get("description")))
-        options = spec.get("options")
+        options = ["true", "false"] if spec.get("type") == "boolean" else spec.get("options")
         if name in given and isinstance(options, list) and given[name] not in map(text, options):
             raise Refused(f"{name} is one of {', '.join(map(text, options))}", source=source)
