@@ -33,7 +33,9 @@ BUILT_IN = (
     Entry("mlflow", "quarterdeck_adapters.mlflow:MlflowSource"),
     Entry("prometheus", "quarterdeck_adapters.prometheus:PrometheusSource"),
     Entry("github", "quarterdeck_adapters.github:GithubSource"),
+    Entry("jenkins", "quarterdeck_adapters.jenkins:JenkinsSource"),
     Entry("travis", "quarterdeck_adapters.travis:TravisSource"),
+    Entry("buildbot", "quarterdeck_adapters.buildbot:BuildbotSource"),
     Entry("host", "quarterdeck_adapters.host:HostSource"),
     Entry("local", "quarterdeck_adapters.local.adapter:LocalSource"),
 )
