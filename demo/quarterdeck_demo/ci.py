@@ -11,6 +11,7 @@ from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.story import Story
 
 SERVERS: dict[str, str] = {
+    "jenkins": "quarterdeck_demo.jenkins:JenkinsServer",
     "travis": "quarterdeck_demo.travis:TravisServer",
 }
 """The server of each system, as `module:Class`."""

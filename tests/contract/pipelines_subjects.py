@@ -112,6 +112,14 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
 
 SUBJECTS: Sequence[Subject] = (
     Subject(
+        system="jenkins", gone="acme/fraud-api/main@999999", starts=lambda run: run.workflow == "acme/fraud-api",
+        moving=lambda run: run.status is Status.RUNNING and run.workflow == "acme/train",
+        cannot={
+            "job.cancel": "whole build", "job.start": "manual", "job.rollback": "older", "job.hold": "transitions",
+            "job.release": "transitions",
+        },
+    ),
+    Subject(
         system="github", gone="acme/fraud-api/1", cannot={"job.cancel": "run", "job.start": "manual"},
         trigger={"ref": "main", "inputs": "reason=again"}, starts=lambda run: run.workflow == "ci",
     ),
