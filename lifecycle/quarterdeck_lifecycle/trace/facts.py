@@ -79,6 +79,8 @@ def commit_fact(value: str, evidence: str) -> Fact | None:
 def repository_of(address: str) -> str:
     """`host/owner/name` of any spelling of a repository's address; lower case, without user, port and `.git`."""
     text = address.strip().rstrip("/").removesuffix(".git")
+    if text.startswith(("/", ".", "~")):
+        return ""
     scheme, separator, rest = text.partition("://")
     if not separator:
         host, colon, path = text.partition(":")

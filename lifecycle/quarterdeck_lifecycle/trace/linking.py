@@ -212,6 +212,12 @@ def by_alias(one: Known, other: Known, _around: Around) -> Join | None:
     return None
 
 
+def by_deployed(one: Known, other: Known, around: Around) -> Join | None:
+    """A deployment and an image that was built from its commit."""
+    deployed = isinstance(one.record, Deployment) or isinstance(other.record, Deployment)
+    return by_commit(one, other, around) if deployed else None
+
+
 BUILT = (Place.TAG, Place.IMAGE, Place.CONTAINER, Place.SERVICE)
 _digest, _version, _target, _op = _same("digest"), _same("version"), _same("target"), _same("op")
 _training, _pull = _same("training_run"), _same("pull_request")
@@ -243,9 +249,11 @@ def _table() -> dict[tuple[Place, Place], tuple[tuple[Rule_, ...], tuple[FactKin
         found[Place.COMMIT, place] = (by_commit, by_tagname), (*sha, "tagname")
         found[Place.CHANGE, place] = (by_commit,), sha
         found[Place.RUN, place] = (_run, by_commit), ("run", *sha)
-    for place in (Place.RELEASE, Place.CONTAINER, Place.SERVICE):
+    for place in (Place.CONTAINER, Place.SERVICE):
         for image in (Place.TAG, Place.IMAGE):
             found[image, place] = (_digest, by_image_name), ("digest", "image")
+    for image in (Place.TAG, Place.IMAGE):
+        found[image, Place.RELEASE] = (_digest, by_image_name, by_deployed), ("digest", "image", *sha)
     for place in (Place.CONTAINER, Place.SERVICE, Place.ENDPOINT):
         found[place, Place.SIGNAL] = (by_signal,), ("container", "service")
     for place in (Place.VERSION, Place.TRAINING):

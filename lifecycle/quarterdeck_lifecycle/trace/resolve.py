@@ -9,6 +9,7 @@ from quarterdeck_lifecycle.kinds import Container, ModelVersion, Operation, Repo
 from quarterdeck_lifecycle.records import Record, Ref
 from quarterdeck_lifecycle.trace.facts import SHORT, bare, image_name, last_name
 from quarterdeck_lifecycle.trace.graph import BARE, Graph
+from quarterdeck_lifecycle.trace.hops import PLACES
 
 _HEX = re.compile(r"[0-9a-f]{4,64}")
 IDS = 12
@@ -25,14 +26,9 @@ class Several(LookupError):
 
 def resolve(words: str, graph: Graph) -> tuple[Ref, ...]:
     """What the words name: one thing, which several rows may stand for. Raises Several, LookupError."""
-    try:
-        ref = Ref.parse(words)
-    except ValueError:
-        pass
-    else:
-        if graph.record(ref) is not None or (ref.source == BARE and graph.things(ref)):
-            return (ref,)
-        raise LookupError(f"nothing here is called {words}: no such row was listed")
+    ref = _listed(words, graph)
+    if ref is not None:
+        return (ref,)
     form, colon, rest = words.partition(":")
     if words.startswith("sha256:"):
         found = _digest(words, graph)
@@ -44,6 +40,14 @@ def resolve(words: str, graph: Graph) -> tuple[Ref, ...]:
     if not one:
         raise LookupError(f"nothing here is called {words}")
     return one
+
+
+def _listed(words: str, graph: Graph) -> Ref | None:
+    try:
+        ref = Ref.parse(words)
+    except ValueError:
+        return None
+    return ref if graph.record(ref) is not None or (ref.source == BARE and ref.kind in PLACES) else None
 
 
 def _one(words: str, found: Sequence[Ref], graph: Graph) -> tuple[Ref, ...]:
