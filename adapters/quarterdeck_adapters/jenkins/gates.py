@@ -22,6 +22,9 @@ from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Outcome, Parameter, Preview
 from quarterdeck_lifecycle.records import Record, Ref
 
+DEFAULT = "<DEFAULT>"
+"""What Jenkins' own form sends for a secret that was left as it is (PasswordParameterDefinition.DEFAULT_VALUE)."""
+
 
 class Asked(NamedTuple):
     """An input as the operator saw it."""
@@ -135,7 +138,8 @@ class Approve(Decide):
         id = quote(now.id, safe="")
         if not known:
             return f"{where}/input/{id}/proceedEmpty", None
-        values = [{"name": each.name, "value": given.get(each.name, each.default)} for each in known]
+        usual = {each.name: DEFAULT if each.secret else each.default for each in known}
+        values = [{"name": name, "value": given.get(name, value)} for name, value in usual.items()]
         return f"{where}/wfapi/inputSubmit?inputId={id}", {"parameter": values}
 
 

@@ -107,7 +107,6 @@ class Stages:
         ask = self.state.moment(build).ask
         if ask is None:
             return []
-        plain = self._href(build, f"/input/{ask.id}/proceedEmpty")["href"]
         submit = self._href(build, f"/wfapi/inputSubmit?inputId={ask.id}")["href"]
         inputs = [
             {"type": each.type, "name": each.name, "description": each.description,
@@ -117,7 +116,7 @@ class Stages:
         ]  # fmt: skip
         return [{
             "id": ask.id, "proceedText": ask.ok, "message": ask.message, "inputs": inputs,
-            "proceedUrl": submit if inputs else plain, "abortUrl": self._href(build, f"/input/{ask.id}/abort")["href"],
+            "proceedUrl": submit, "abortUrl": self._href(build, f"/input/{ask.id}/abort")["href"],
             "redirectApprovalUrl": self._href(build, "/input/")["href"],
         }]  # fmt: skip
 

@@ -63,13 +63,16 @@ CONTAINER = (
 
 _COMMENT = _arg("comment", "comment", required=False)
 _GATE = _arg("gate", "which gate, when several wait", required=False, ask=False)
+_GATE_INPUTS = _arg("inputs", "what the gate asks for: key=value ...", required=False, ask=False)
 _FORCE_END = _arg("force", "true ends it without its clean-up", required=False, ask=False)
 
 PIPELINE = (
     _does("run.rerun", "R", "re-run", D, bulk=True),
     _does("run.rerun_failed", "R", "re-run failed jobs", D),
     _does("run.cancel", "X", "cancel", D, _FORCE_END, bulk=True),
-    _does("run.approve", "A", "approve", D, _COMMENT, _GATE, help="lets go on what waits for an approval"),
+    _does(
+        "run.approve", "A", "approve", D, _COMMENT, _GATE, _GATE_INPUTS, help="lets go on what waits for an approval"
+    ),
     _does("run.reject", "", "reject", D, _COMMENT, _GATE, help="ends what waits for an approval"),
     _does(
         "run.trigger", "T", "run workflow", D,
