@@ -215,6 +215,8 @@ class LocalPipeline(Record, frozen=True):
     """A Makefile, or the folder that has one. It is read to find its targets, never run for that."""
     targets: tuple[Text, ...] = ()
     """Those of its targets that are pipelines; none: every one that it declares phony."""
+    inputs: dict[Text, str] = field(default_factory=dict)
+    """What a run may be given, with the defaults: variables of the steps' environment, or of make."""
     timeout: Duration = 3600.0
     """Seconds that a target may take."""
     runnable: bool = True

@@ -15,6 +15,8 @@ SERVERS: dict[str, str] = {
     "travis": "quarterdeck_demo.travis:TravisServer",
 }
 """The server of each system, as `module:Class`."""
+LOCAL = "local"
+"""The pipelines of the operator's own machine, which have no server."""
 
 
 class CiServer(Protocol):

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from quarterdeck_demo.ci import SERVERS, CiServer, ci_server
+from quarterdeck_demo.ci import LOCAL, SERVERS, CiServer, ci_server
 from quarterdeck_demo.configuration import configuration
 from quarterdeck_demo.docker import DockerServer
 from quarterdeck_demo.drills import Drill, load
@@ -42,11 +42,11 @@ class World:
 
     def __init__(
         self, seed: int, folder: Path, clock: Callable[[], float] = time.time, *, drill: str = "",
-        env: Mapping[str, str] | None = None, ci: Collection[str] = tuple(SERVERS),
+        env: Mapping[str, str] | None = None, ci: Collection[str] = (*SERVERS, LOCAL),
     ) -> None:
         """`drill` names an incident to play; `env` is for the commands that its colleagues run.
 
-        `ci` are the CI systems besides GitHub that it has.
+        `ci` are the CI systems besides GitHub that it has, with `local` for pipelines of the operator's own machine.
         """
         self.seed, self.folder, self.clock = seed, folder, clock
         self.drill: Drill | None = load(drill) if drill else None
@@ -97,7 +97,7 @@ class World:
             "alertmanager": AlertmanagerServer(story, clock, source=urls["prometheus"]),
             "docker": docker,
         }
-        ci = {name: ci_server(name, story, clock) for name in self._ci}
+        ci = {name: ci_server(name, story, clock) for name in self._ci if name in SERVERS}
         for name, part in (parts | ci).items():
             server = self.servers[name] = Server(part.handler, faults=part.faults, clock=clock)
             if name == "docker":
@@ -134,6 +134,12 @@ class World:
         made = configuration(story, endpoints, token)
         sources: list[dict[str, Any]] = made["sources"]
         sources += [part.source(endpoints[name], str(self._secret(name, part.token))) for name, part in ci.items()]
+        if LOCAL in self._ci:
+            from quarterdeck_demo import local
+
+            local.write_past(story, self.clock(), self.folder / "local")
+            made["pipelines"] = local.pipelines(story)
+            sources.append(local.source(self.folder / "local"))
         if self.drill:
             self.drill.configure(made)
         path.write_text(yaml.safe_dump(made, sort_keys=False), encoding="utf-8")

@@ -32,9 +32,9 @@ class Logind:
         return (*outlives(self._host)[:2], "does not outlive a reboot: it shows as lost then")
 
 
-def end_all(state: Path) -> None:
-    """End every local run of a state folder whose world is gone, with the step that it does."""
-    book = Book({"QUARTERDECK_STATE": str(state)})
+def end_all(folder: Path) -> None:
+    """End every local run that is kept in a folder, with what its step began."""
+    book = Book({}, folder=str(folder))
     for key in book.pipelines():
         for number in book.numbers(key):
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
@@ -37,8 +38,26 @@ async def discover(context: Context) -> Sequence[Candidate]:
     return [Candidate(SourceConfig(name=NAME, system="local"), f"pipelines of the config ({count})", True)]
 
 
+def _options(config: SourceConfig) -> tuple[int, str]:
+    """How many runs are kept, and where. Raises Refused for what is none, or comes from an untrusted file."""
+    if unknown := sorted(set(config.options) - {"keep", "folder"}):
+        raise Refused(f"options.{unknown[0]} is unknown", source=config.name, why="known are keep and folder")
+    keep, folder = config.options.get("keep", KEEP), config.options.get("folder", "")
+    if isinstance(keep, bool) or not isinstance(keep, int) or not 1 <= keep <= 1000:
+        raise Refused("options.keep is not taken", source=config.name, why="it is a whole number from 1 to 1000")
+    if not isinstance(folder, str) or (folder and not os.path.isabs(os.path.expanduser(folder))):
+        raise Refused("options.folder is not taken", source=config.name, why="it is a whole path")
+    if folder and not config.credentials:
+        raise Refused("options.folder is not taken", source=config.name, why="its config is not trusted",
+                      mend="read it, then: quarterdeck trust")  # fmt: skip
+    return keep, os.path.expanduser(folder)
+
+
 class LocalSource:
-    """Runs of the config's pipelines on this machine. `options`: `keep`, how many runs of each are kept."""
+    """Runs of the config's pipelines on this machine.
+
+    `options`: `keep`, how many runs of each are kept; `folder`, where, in place of the state folder.
+    """
 
     system = "local"
     kinds = ("run",)
@@ -58,12 +77,9 @@ class LocalSource:
         self.sleep = sleep
         self.deadline = config.deadline or DEADLINE_S
         self.outliving: Outliving = SessionOnly()
-        self.book = Book(context.env, self.name)
         self.repositories = Repositories(self.name, context.env, self.deadline)
-        keep = config.options.get("keep", KEEP)
-        if isinstance(keep, bool) or not isinstance(keep, int) or not 1 <= keep <= 1000:
-            raise Refused("options.keep", source=self.name, why="it is a whole number from 1 to 1000")
-        self.keep = keep
+        self.keep, folder = _options(config)
+        self.book = Book(context.env, self.name, folder=folder)
         self._config = config
         self._actions: Mapping[str, Action] | None = None
         self._project = ""
@@ -173,10 +189,10 @@ class LocalSource:
         return await describe.describe(self, ref)
 
     async def parameters(self, ref: Ref) -> Sequence[Parameter]:
-        """The variables that a Makefile leaves open (`?=`); a pipeline of steps declares none."""
-        pipeline = await self.pipeline(ref)
-        found = pipeline.inputs.items()
-        return [Parameter(name=name, title="make variable", default=default) for name, default in found]
+        """The inputs that the config declares, and the variables that a Makefile leaves open (`?=`)."""
+        from quarterdeck_adapters.local.inputs import parameters
+
+        return parameters(await self.pipeline(ref))
 
     def log_mode(self, ref: Ref) -> str:  # noqa: ARG002 - part of the port
         """How lines arrive."""

@@ -1,9 +1,13 @@
-"""The runs on the disk: STATE/local-UID/PIPELINE/NUMBER/, each for its owner's eyes alone. Blocks on the disk."""
+"""The runs on the disk: STATE/local-UID/PIPELINE/NUMBER/, each for its owner's eyes alone. Blocks on the disk.
+
+What others could have written there is not read: a journal names processes that the operator may want ended.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -71,19 +75,30 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 class Book:
     """Reads and makes run folders. What has ended is remembered: it changes no more."""
 
-    def __init__(self, env: Mapping[str, str], source: str = "", now: Callable[[], float] = time.time) -> None:
-        self.path = Path(own_path("local", env))
+    def __init__(
+        self, env: Mapping[str, str], source: str = "", *, folder: str = "", now: Callable[[], float] = time.time
+    ) -> None:
+        """`folder` takes the place of the one in the state folder."""
+        self.path = Path(folder or own_path("local", env))
         self._now = now
         self.source = source
         self._ended: dict[Path, Kept] = {}
 
+    def _own(self) -> bool:
+        """Whether nobody else could have written what is there."""
+        try:
+            found = self.path.lstat()
+        except OSError:
+            return False
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
     def pipelines(self) -> list[str]:
         """The keys of the pipelines that have runs."""
-        return _folders(self.path)[:PIPELINES]
+        return _folders(self.path)[:PIPELINES] if self._own() else []
 
     def numbers(self, key: str) -> list[int]:
         """The numbers of a pipeline's runs, the newest first."""
-        found = _folders(self.path / key)
+        found = _folders(self.path / key) if self._own() else []
         return sorted((int(name) for name in found if name.isascii() and name.isdigit()), reverse=True)
 
     def folder(self, key: str, number: int) -> Path:
@@ -93,6 +108,8 @@ class Book:
     def read(self, key: str, number: int) -> Kept:
         """A run as it is now. Raises NotFound, Unavailable."""
         folder = self.folder(key, number)
+        if not self._own():
+            raise NotFound(f"run {number} is not read", source=self.source, why=f"{self.path} is not ours alone")
         known = self._ended.get(folder)
         if known is not None and folder.exists():
             return known
@@ -135,10 +152,9 @@ class Book:
         """Make the folder of a new run, with the next number, and write into it what is asked. Raises Unavailable."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = self.path.stat()
-            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            if not self._own():
                 raise Unavailable(
-                    "no run was made", source=self.source, why=f"{self.path} is open to others",
+                    "no run was made", source=self.source, why=f"{self.path} is not ours alone",
                     mend=f"chmod 700 {self.path}",
                 )  # fmt: skip
             (self.path / spec.key).mkdir(mode=0o700, exist_ok=True)

@@ -11,19 +11,22 @@ from pathlib import Path
 import msgspec
 
 from quarterdeck_adapters.base import Context
+from quarterdeck_adapters.git.command import folders
+from quarterdeck_adapters.git.finding import nearest
 from quarterdeck_adapters.local import makefile
 from quarterdeck_adapters.local.makefile import Makefile, Target
 from quarterdeck_adapters.local.model import StepSpec
 from quarterdeck_config.paths import project_config_file
 from quarterdeck_config.schema import LocalPipeline
+from quarterdeck_lifecycle.errors import QuarterdeckError
 
 UNTRUSTED = "the config that names it is not trusted: read it, then: quarterdeck trust"
 NOT_RUNNABLE = "the config says runnable: false"
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that can be run here. `why_not`: the reason when it cannot; `inputs` with their defaults, where it
-    declares any; `open_inputs`: any variable may be given. `shown`: what stands behind a step, such as a recipe."""
+    """Something that can be run here. `why_not`: the reason when it cannot; `inputs`: what a run may be given, with
+    the defaults. `shown`: what stands behind a step, such as a recipe; `branch`: what is checked out there now."""
 
     name: str
     key: str
@@ -31,16 +34,18 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[StepSpec, ...]
     why_not: str = ""
     inputs: dict[str, str] = {}
-    open_inputs: bool = False
+    always: dict[str, str] = {}
+    """Those of them that a run has even where none are given."""
     as_arguments: bool = False
     """Inputs are arguments of the program (make's), not variables of its environment."""
     shown: tuple[str, ...] = ()
     about: str = ""
+    branch: str = ""
 
     @property
     def digest(self) -> str:
         """What differs when it would run something else."""
-        return hashlib.sha256(msgspec.json.encode((self.steps, self.shown))).hexdigest()
+        return hashlib.sha256(msgspec.json.encode((self.steps, self.shown, self.inputs))).hexdigest()
 
 
 def project_folder(context: Context) -> str:
@@ -87,8 +92,9 @@ def _of_steps(name: str, pipeline: LocalPipeline, base: str) -> Pipeline:
     )
     folder = steps[0].folder
     return Pipeline(
-        name=name, key=key_of(name, folder), folder=folder, steps=steps, why_not=_why_not(pipeline), open_inputs=True
-    )
+        name=name, key=key_of(name, folder), folder=folder, steps=steps, why_not=_why_not(pipeline),
+        inputs=pipeline.inputs, always=pipeline.inputs, branch=branch_at(folder),
+    )  # fmt: skip
 
 
 def _unread(name: str, pipeline: LocalPipeline) -> Iterator[Pipeline]:
@@ -104,6 +110,7 @@ def _of_makefile(name: str, pipeline: LocalPipeline) -> Iterator[Pipeline]:
     path = find_makefile(pipeline.makefile or "")
     read = read_makefile(path)
     folder = str(path.parent)
+    branch = branch_at(folder)
     offered = {target.name: target for target in read.offered(pipeline.targets)}
     missing = [target for target in pipeline.targets if target not in offered]
     for target in [*offered.values(), *(Target(name=gone) for gone in missing)]:
@@ -111,9 +118,10 @@ def _of_makefile(name: str, pipeline: LocalPipeline) -> Iterator[Pipeline]:
         argv = ("make", "--no-print-directory", "-f", path.name, "--", target.name)
         step = StepSpec(name=target.name, argv=argv, folder=folder, timeout_s=pipeline.timeout)
         yield Pipeline(
-            name=called, key=key_of(called, folder), folder=folder, steps=(step,), inputs=read.variables,
-            why_not=f"{path.name} has no target {target.name}" if target.name in missing else "", as_arguments=True,
-            shown=_recipe(read, target), about=target.help,
+            name=called, key=key_of(called, folder), folder=folder, steps=(step,), branch=branch,
+            inputs=read.variables | pipeline.inputs,
+            always=pipeline.inputs, as_arguments=True, shown=_recipe(read, target), about=target.help,
+            why_not=f"{path.name} has no target {target.name}" if target.name in missing else "",
         )  # fmt: skip
 
 
@@ -130,6 +138,19 @@ def _recipe(read: Makefile, target: Target) -> tuple[str, ...]:
         lines.extend(f"{name}: {line}" for line in known.recipe)
         todo.extend(reversed(known.needs))
     return tuple(lines[:200])
+
+
+def branch_at(folder: str) -> str:
+    """The branch that is checked out where `folder` is, read from the file that says so; empty for none."""
+    path = nearest(folder)
+    if not path:
+        return ""
+    try:
+        with open(os.path.join(folders(path)[0], "HEAD"), encoding="utf-8", errors="surrogateescape") as file:
+            head = file.read(1000)
+    except (OSError, QuarterdeckError):
+        return ""
+    return head.removeprefix("ref: refs/heads/").strip() if head.startswith("ref: refs/heads/") else ""
 
 
 def find_makefile(path: str) -> Path:

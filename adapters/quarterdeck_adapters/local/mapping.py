@@ -116,7 +116,7 @@ def ready_record(pipeline: Pipeline, home: Home, last: Kept | None = None) -> Ru
     return Run(
         ref=Ref(home.source, "run", f"{pipeline.key}/{READY}"), name=pipeline.name, status=STATUS[state], state=state,
         environment=home.environment, note=pipeline.why_not, system="local", repository=_last(pipeline.folder),
-        number="new", workflow=pipeline.name, where=steps,
+        number="new", workflow=pipeline.name, where=steps, branch=pipeline.branch,
     )  # fmt: skip
 
 

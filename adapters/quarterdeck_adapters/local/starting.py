@@ -14,7 +14,7 @@ from quarterdeck_adapters.ci.acting import CiAction
 from quarterdeck_adapters.local import mapping
 from quarterdeck_adapters.local.book import Kept
 from quarterdeck_adapters.local.definitions import Pipeline
-from quarterdeck_adapters.local.inputs import parse_inputs
+from quarterdeck_adapters.local.inputs import given
 from quarterdeck_adapters.local.launching import launch, step_env
 from quarterdeck_adapters.local.model import Spec, Tree
 from quarterdeck_lifecycle.actor import Actor
@@ -101,15 +101,15 @@ class Starting(CiAction["LocalSource"]):
 
     def spec(self, wanted: Wanted) -> Spec:
         """What is asked of the runner."""
-        pipeline, given = wanted.pipeline, dict(wanted.inputs)
+        pipeline, inputs = wanted.pipeline, wanted.pipeline.always | dict(wanted.inputs)
         steps = pipeline.steps
-        if pipeline.as_arguments and given:
-            words = tuple(f"{name}={value}" for name, value in given.items())
+        if pipeline.as_arguments and inputs:
+            words = tuple(f"{name}={value}" for name, value in inputs.items())
             steps = tuple(type(step)(name=step.name, argv=(*step.argv, *words), folder=step.folder,
                                      timeout_s=step.timeout_s) for step in steps)  # fmt: skip
         return Spec(
             pipeline=pipeline.name, key=pipeline.key, number=0, project=self.source.project, steps=steps,
-            tree=wanted.tree, added={} if pipeline.as_arguments else given, begin=wanted.begin, after=wanted.after,
+            tree=wanted.tree, added={} if pipeline.as_arguments else inputs, begin=wanted.begin, after=wanted.after,
             event="by hand" if self.verb == "run.trigger" else "again",
             actor=str(Actor.current(environ=self.source.context.env)), created_at=self.source.context.now(),
         )  # fmt: skip
@@ -197,7 +197,7 @@ class Trigger(Starting):
                 why=f"that is {tree.branch or tree.head[:10] or 'nothing'}, and a local pipeline runs what is there",
                 mend=f"say {tree.branch or 'HEAD'}, or switch the branch first",
             )  # fmt: skip
-        return parse_inputs(args.get("inputs", ""), pipeline, self.source.name)
+        return given(args.get("inputs", ""), pipeline, self.source.name)
 
 
 class Rerun(Starting):

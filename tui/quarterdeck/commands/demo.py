@@ -65,14 +65,14 @@ def practice_world(seed: int, read_only: bool = False, drill: str = "") -> Itera
         endpoints: dict[str, str] = json.loads(line)
         if drill:
             env[RECORD] = str(world / "drill.json")
-        boot = Boot(cwd=world, read_only=read_only, discovery=("git", "host", "local"), env=env, title="practice world")
+        boot = Boot(cwd=world, read_only=read_only, discovery=("git", "host"), env=env, title="practice world")
         yield boot, endpoints
     finally:
         _take_hangups(signal.SIG_IGN)
+        _end_local_runs(world / "local")
         if child is not None:
             _end(child)
         _end_releases(folder / "state" / "quarterdeck")
-        _end_local_runs(folder / "state" / "quarterdeck")
         shutil.rmtree(folder, ignore_errors=True)
         _take_hangups(signal.SIG_DFL)
 
@@ -111,11 +111,12 @@ def _end_releases(state: Path) -> None:
                     os.kill(int((folder / lock).read_text()), signal.SIGKILL)
 
 
-def _end_local_runs(state: Path) -> None:
-    """End the runs of local pipelines in a world that is gone."""
-    from quarterdeck.localruns import end_all
+def _end_local_runs(folder: Path) -> None:
+    """End the runs of the local pipeline: they are of a world that goes."""
+    if folder.is_dir():
+        from quarterdeck.localruns import end_all
 
-    end_all(state)
+        end_all(folder)
 
 
 def _first_line(child: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, str]:
