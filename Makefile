@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types imports bench crash soak real screenshots lock man wheel clean
+.PHONY: help venv demo test collected lint types imports bench crash soak real screenshots lock man wheel clean
 
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,8 +27,12 @@ $(STAMP): pyproject.toml requirements.lock
 demo: $(STAMP)  ## open the practice world
 	@$(BIN)/quarterdeck demo
 
-test: lint types imports  ## lint, types, import rules and every test this machine can run
+test: $(STAMP)  ## lint, types, import rules and every test this machine can run
+	@$(MAKE) --no-print-directory --output-sync=target -j2 lint types imports collected
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+
+collected: $(STAMP)  # pytest rewrites every test module once here, and not in each of its workers
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --collect-only -q >/dev/null || true
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -64,13 +64,13 @@ def make_repository(plan: RepositoryPlan, folder: Path) -> Made:
     everywhere = {"both", "origin", "unfetched"}
     heads = _heads(plan.commits, everywhere)
     origin.mkdir(parents=True)
-    git(origin, "init", "--quiet", "--bare", "--initial-branch=main")
+    git(origin, "init", "--quiet", "--template=", "--bare", "--initial-branch=main")
     resets = {f"refs/heads/{branch}": mark for branch, mark in heads.items()}
     resets |= {f"refs/pull/{number}/head": heads[branch] for number, branch in plan.pulls.items()}
     tags = {f"refs/tags/{c.tag}": number for number, c in enumerate(plan.commits, 1) if c.tag}
     shas = _import(origin, plan.commits, marks, everywhere, resets | tags)
     path.mkdir(parents=True)
-    git(path, "init", "--quiet", "--initial-branch=main")
+    git(path, "init", "--quiet", "--template=", "--initial-branch=main")
     known = {"both", "origin"}
     resets = {f"refs/remotes/origin/{b}": mark for b, mark in _heads(plan.commits, known).items()}
     resets["refs/heads/main"] = _heads(plan.commits, {"both", "local"})["main"]

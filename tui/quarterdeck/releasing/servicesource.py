@@ -21,6 +21,7 @@ from quarterdeck_lifecycle.ports import Action, Listing, Probe
 from quarterdeck_lifecycle.records import Record, Ref, Status
 from quarterdeck_lifecycle.release.choosing import Point
 from quarterdeck_lifecycle.release.model import SERVICES, Event, Place, service_ref
+from quarterdeck_lifecycle.release.once import asked_once
 from quarterdeck_lifecycle.state import StateError
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ class ServiceSource:
         if kind == "operation":
             return Listing(rows=await self._operations())
         frozen = await self._frozen()
-        rows: Sequence[Service] = await asyncio.gather(
-            *(self._row(name, environment, frozen) for name, environment in self.desk.services())
-        )
+        with asked_once():
+            rows: Sequence[Service] = await asyncio.gather(
+                *(self._row(name, environment, frozen) for name, environment in self.desk.services())
+            )
         return Listing(rows=[*rows, *offered(self._boxes(), targets_named(self.boot.loaded.config))])
 
     def interval(self, kind: str, rows: Sequence[Record]) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from quarterdeck_adapters.docker.release.naming import VALID
 from quarterdeck_lifecycle.errors import NotFound
+from quarterdeck_lifecycle.release.once import once
 from quarterdeck_lifecycle.release.ports import Fence
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Calls:
     async def _call(self, work: Callable[[Any], T], what: str, deadline: float | None = None) -> T:
         return await self.engine.call(work, what=what, deadline=deadline)
 
+    async def _look(self, work: Callable[[Any], T], what: str, deadline: float | None = None) -> T:
+        """A read that several services of one refresh share."""
+        return await once((self.name, what), lambda: self._call(work, what, deadline))
+
     async def _write(self, work: Callable[[Any], T], what: str, deadline: float | None = None) -> T:
         await self.guard()
         return await self._call(work, what, deadline)
@@ -68,7 +73,7 @@ class Calls:
         if not id:
             return None
         try:
-            found = await self._call(lambda c: dict(c.inspect_container(id)), f"looking at container {id[:12]}")
+            found = await self._look(lambda c: dict(c.inspect_container(id)), f"looking at container {id[:12]}")
         except NotFound:
             return None
         return found if found.get("Id") == id else None
@@ -78,19 +83,19 @@ class Calls:
         if not VALID.fullmatch(name):
             return None
         try:
-            found = await self._call(lambda c: dict(c.inspect_container(name)), f"looking at container {name}")
+            found = await self._look(lambda c: dict(c.inspect_container(name)), f"looking at container {name}")
         except NotFound:
             return None
         return found if found.get("Name") == f"/{name}" else None
 
     async def containers(self) -> list[dict[str, Any]]:
         """All containers, as the engine lists them."""
-        return await self._call(lambda c: list(c.containers(all=True)), "listing the containers", SLOW_S)
+        return await self._look(lambda c: list(c.containers(all=True)), "listing the containers", SLOW_S)
 
     async def image(self, reference: str) -> dict[str, Any] | None:
         """A local image by id or reference, None when there is none."""
         try:
-            return await self._call(lambda c: dict(c.inspect_image(reference)), f"looking at image {reference}")
+            return await self._look(lambda c: dict(c.inspect_image(reference)), f"looking at image {reference}")
         except NotFound:
             return None
 
