@@ -10,14 +10,10 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
-import msgspec
-
+from quarterdeck.discovering import LED, ask, is_local, with_leads
 from quarterdeck_adapters import catalog
-from quarterdeck_adapters.base import Context, Published
-from quarterdeck_adapters.blocking import call
-from quarterdeck_adapters.http import is_loopback
+from quarterdeck_adapters.base import Context
 from quarterdeck_config.errors import ConfigError, SecretError
 from quarterdeck_config.keymap import Bindable, check_keymap
 from quarterdeck_config.load import Loaded, load
@@ -30,12 +26,12 @@ from quarterdeck_lifecycle.busy import Busy
 from quarterdeck_lifecycle.changelog import ChangeLog, ChangeRow
 from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError, Timeout
 from quarterdeck_lifecycle.hub import Hub
-from quarterdeck_lifecycle.kinds import Container, Series
+from quarterdeck_lifecycle.kinds import Series
 from quarterdeck_lifecycle.ledger import Actor, Ledger
 from quarterdeck_lifecycle.operate import Operator
 from quarterdeck_lifecycle.policy import Place, Policy
 from quarterdeck_lifecycle.ports import Authors, QueriesSeries
-from quarterdeck_lifecycle.records import Record, Ref
+from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.release.aliasbook import AliasBook
 from quarterdeck_lifecycle.release.model import SERVICES
 from quarterdeck_lifecycle.release.ports import Deploys, RemembersMoves
@@ -56,10 +52,7 @@ SYSTEMS = {
     "metrics": ("prometheus", "host"),
 }
 WRITABLE = ("docker", "mlflow", "registry", *CI)
-LED = ("registry", "mlflow", "prometheus")
-"""Systems that engines have leads to, and so are looked for after them."""
 DISCOVERY_S = 4.0
-LEADS_S = 0.5
 
 
 class Boot:
@@ -164,7 +157,7 @@ class Boot:
     def is_local(self, source: str) -> bool:
         """Whether a source is on this machine: a path, a unix socket, the loopback."""
         found = self.hub.sources.get(source)
-        return found is None or _local(found.address)
+        return found is None or is_local(found.address)
 
     def _protected_environment(self, name: str) -> bool:
         environment = self.loaded.config.environments.get(name)
@@ -241,46 +234,17 @@ class Boot:
             only = None if self._discovery is True else tuple(self._discovery)
             entries = [e for e in catalog.entries() if only is None or e.system in only]
             with self.busy.work("discovery"):
-                found.extend(await self._ask(entries, self.context(), deadline))
+                found.extend(await ask(entries, self.context(), deadline))
                 sources, self.findings = merge_sources(self.loaded.config.sources, found)
                 self.take(sources)
                 known = {candidate.source.url for candidate in found}
-                context = await self._with_leads()
+                context = await with_leads(self.context(), self.hub.sources.values())
                 if context.published or context.image_hosts:
-                    led = await self._ask([e for e in entries if e.system in LED], context, deadline)
+                    led = await ask([e for e in entries if e.system in LED], context, deadline)
                     found.extend(candidate for candidate in led if candidate.source.url not in known)
         sources, self.findings = merge_sources(self.loaded.config.sources, found)
         self.take(sources)
         self.discovered = True
-
-    async def _with_leads(self) -> Context:
-        """What the engines here know of other systems: image references and published ports."""
-        hosts: dict[str, None] = {}
-        published: list[Published] = []
-        for source in self.hub.sources.values():
-            if source.system != "docker" or not _local(source.address):
-                continue
-            for kind in ("container", "image"):
-                with suppress(QuarterdeckError, TimeoutError):
-                    async with asyncio.timeout(LEADS_S):
-                        rows = (await source.list(kind)).rows
-                    hosts.update(dict.fromkeys(filter(None, map(image_host, rows))))
-                    published.extend(lead for row in rows for lead in published_by(row))
-        return msgspec.structs.replace(self.context(), published=tuple(published), image_hosts=tuple(hosts))
-
-    async def _ask(self, entries: Sequence[catalog.Entry], context: Context, deadline: float) -> list[Candidate]:
-        async def ask(entry: catalog.Entry) -> Sequence[Candidate]:
-            with suppress(QuarterdeckError, TimeoutError):
-                discover = await call(
-                    lambda: catalog.discoverer(entry), deadline=deadline, source=entry.system, what="loading it"
-                )
-                if discover is not None:
-                    async with asyncio.timeout(deadline):
-                        return await discover(context)
-            return ()
-
-        answers = await asyncio.gather(*(ask(entry) for entry in entries))
-        return [candidate for answer in answers for candidate in answer]
 
     def take(self, sources: Sequence[SourceConfig]) -> None:
         """Make these sources, those that are new. None is asked anything; what cannot be made is in `failed`."""
@@ -388,35 +352,6 @@ class Boot:
         task = asyncio.get_running_loop().create_task(keep())
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
-
-
-def image_host(row: Record) -> str:
-    """The registry's host in an image reference (`host:port/name` or `host.name/name`), or an empty string."""
-    reference = row.image if isinstance(row, Container) else row.name
-    host, slash, _ = reference.partition("/")
-    return host if slash and (":" in host or "." in host or host == "localhost") else ""
-
-
-def published_by(row: Record) -> list[Published]:
-    """The ports of a container that this machine's loopback reaches."""
-    found: list[Published] = []
-    if not isinstance(row, Container):
-        return found
-    for port in row.ports:
-        outside, arrow, _ = port.partition("->")
-        host, _, number = outside.rpartition(":")
-        if arrow and number.isdigit() and (host in ("0.0.0.0", "::", "[::]", "") or is_loopback(host)):  # noqa: S104
-            found.append(Published(container=row.name, image=row.image, address=f"127.0.0.1:{number}"))
-    return found
-
-
-def _local(address: str) -> bool:
-    if not address or address.startswith(("unix:", "/", "~", ".")):
-        return True
-    parts = urlsplit(address)
-    if parts.scheme in ("", "file"):
-        return True
-    return parts.scheme in ("http", "https", "tcp") and is_loopback(parts.hostname or "")
 
 
 def _bindable(verb: Verb) -> Bindable:
