@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from quarterdeck_demo.faults import Faults
@@ -11,10 +12,15 @@ from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.story import Story
 
 SERVERS: dict[str, str] = {
+    "gitlab": "quarterdeck_demo.gitlab:GitlabServer",
     "jenkins": "quarterdeck_demo.jenkins:JenkinsServer",
     "travis": "quarterdeck_demo.travis:TravisServer",
+    "codepipeline": "quarterdeck_demo.codepipeline:CodePipelineServer",
 }
 """The server of each system, as `module:Class`."""
+if find_spec("boto3") is None:
+    # Without the extra `aws` its source could only say what is missing.
+    del SERVERS["codepipeline"]
 LOCAL = "local"
 """The pipelines of the operator's own machine, which have no server."""
 

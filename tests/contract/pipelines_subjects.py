@@ -45,6 +45,8 @@ class Subject:
     """Its reads are POST too, so that the method tells nothing."""
     ends_after_s: float = 3600.0
     """Seconds until what runs has ended by itself."""
+    stops_in_s: float = 0.0
+    """Seconds that a cancelled run goes on, as what runs in it is let end."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,10 @@ SUBJECTS: Sequence[Subject] = (
     Subject(
         system="github", gone="acme/fraud-api/1", cannot={"job.cancel": "run", "job.start": "manual"},
         trigger={"ref": "main", "inputs": "reason=again"}, starts=lambda run: run.workflow == "ci",
+    ),
+    Subject(
+        system="codepipeline", gone="scorer-deploy/00000000-0000-0000-0000-000000000000", posts_reads=True,
+        cannot={"job.cancel": "run", "job.start": "manual"}, stops_in_s=200.0,
     ),
     Subject(
         system="travis", gone="acme/scorer/1", trigger={"ref": "main", "inputs": "DEPLOY_TO=prod"},

@@ -135,6 +135,7 @@ async def test_what_has_ended_is_run_again_and_what_runs_is_cancelled(ci: Opened
         run = await ci.pick(ci.subject.moving)
         done = await bench.do("run.cancel", run.ref)
         assert (done.result, done.error) == ("SUCCEEDED", None)
+        ci.clock.move(ci.subject.stops_in_s)
         now = await ci.read(run.ref)
         assert now is not None
         assert now.status in ENDED
