@@ -149,11 +149,12 @@ def record(
     if (status is Status.OK and not current) or (status is Status.BAD and superseded):
         status = Status.IDLE
     last = last or Told()
-    ref, head, place = text(deployment.get("ref")), sha_of(deployment.get("sha")), target(deployment)
+    ref, head, place = shown(deployment.get("ref")), sha_of(deployment.get("sha")), target(deployment)
     branch = "" if sha_of(ref) else ref
     run = run_named(deployment, last)[0]
     creator = section(deployment, "creator")
-    links = [home.link(last.page or text(creator.get("html_url")))]
+    # A page of a status may be of any host: that of the account is the forge's own.
+    links = [home.link(text(creator.get("html_url")))]
     if head:
         links.append(Link(kind="commit", value=head, evidence="sha of the deployment"))
     if branch:
@@ -167,12 +168,12 @@ def record(
             links.append(made)
     return Deployment(
         ref=home.ref("deployment", whole(deployment.get("id")) or 0),
-        name=f"{home.short} {shown(branch or head[:10], 80)} to {place}",
+        name=f"{home.short} {branch[:80]}{'@' if branch and head else ''}{head[:7]} to {place}",
         status=status,
         state=state,
         updated_at=last.at or epoch(deployment.get("updated_at")),
         environment=home.environment,
-        url=last.page,
+        url=shown(last.page, 500),
         note=gate.note if gate is not None else last.words or shown(deployment.get("description")),
         links=tuple(links),
         system="github",
@@ -181,7 +182,7 @@ def record(
         number=text(deployment.get("id")),
         branch=branch,
         head=head,
-        actor=login(deployment, "creator"),
+        actor=shown(login(deployment, "creator")),
         run=f"{home.slug}/{run}" if run else "",
         current=current,
         created_at=epoch(deployment.get("created_at")),
