@@ -9,11 +9,12 @@ from quarterdeck_adapters.ci.api import together
 from quarterdeck_adapters.ci.asking import ask_each
 from quarterdeck_adapters.ci.timing import with_medians
 from quarterdeck_adapters.ci.values import Json, epoch, known, section, text, whole
-from quarterdeck_adapters.travis import mapping
+from quarterdeck_adapters.travis import logs, mapping
 from quarterdeck_adapters.travis.api import Pages, TravisApi
 from quarterdeck_adapters.travis.mapping import Home, Spot
 from quarterdeck_adapters.travis.places import Place, repository_path
 from quarterdeck_adapters.travis.rights import Rights
+from quarterdeck_adapters.travis.steps import Told
 from quarterdeck_lifecycle.errors import Malformed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.ports import Listing
@@ -22,6 +23,7 @@ from quarterdeck_lifecycle.superseded import settle
 BUILDS = 50
 MOVING_LOOKUPS = 8
 FAILED_LOOKUPS = 12
+STEPS_OF = 3
 FRESH_S = 7 * 86_400.0
 KEPT = 500
 Mark = tuple[int, str, str]
@@ -35,6 +37,7 @@ class Builds:
     ) -> None:
         self.api, self.slugs, self.home, self.rights, self.wanted = api, slugs, home, rights, wanted
         self._spots: OrderedDict[Mark, Spot] = OrderedDict()
+        self._told: OrderedDict[Mark, Told] = OrderedDict()
         self._last: dict[str, list[Run]] = {}
         self._totals: dict[str, int | None] = {}
 
@@ -125,10 +128,23 @@ class Builds:
         return job
 
     async def children(self, place: Place) -> list[Job]:
-        """The jobs as rows: the failed ones first."""
+        """The jobs as rows: the failed ones first, with the steps that their logs tell of."""
         home = self.home(place.slug)
         jobs = await self.jobs(place.number)
-        return sorted((mapping.job_record(job, home, place.number) for job in jobs), key=mapping.trouble_order)
+        bad = [job for job in jobs if mapping.word(job) in mapping.FAILED][:STEPS_OF]
+        told = await together(self._steps(place._replace(job=whole(job.get("id")) or 0), job) for job in bad)
+        known = {id(job): steps for job, steps in zip(bad, told, strict=True) if isinstance(steps, Told)}
+        made = [mapping.job_record(job, home, place.number, known.get(id(job), Told(()))) for job in jobs]
+        return sorted(made, key=mapping.trouble_order)
+
+    async def _steps(self, place: Place, job: Json) -> Told:
+        """What the log of a job that failed tells of its commands; asked once for each of its ends."""
+        mark = mark_of(job)
+        if mark not in self._told:
+            self._told[mark] = (await logs.seen(self.api, place)).told
+            while len(self._told) > KEPT:
+                self._told.popitem(last=False)
+        return self._told[mark]
 
     def record(self, build: Json, slug: str) -> Run:
         """A build read by itself, as a row; with what the last listing knew of it."""

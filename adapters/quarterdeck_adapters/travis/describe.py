@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck_adapters.ci import failing
@@ -11,7 +10,7 @@ from quarterdeck_adapters.ci.values import Json, epoch, login, section, text, wh
 from quarterdeck_adapters.travis import logs, mapping
 from quarterdeck_adapters.travis.mapping import word
 from quarterdeck_adapters.travis.places import Place
-from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
+from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError
 from quarterdeck_lifecycle.ports import Section
 from quarterdeck_lifecycle.records import Ref, utc
 
@@ -23,16 +22,6 @@ async def describe(source: TravisSource, ref: Ref) -> Sequence[Section]:
     """The tabs of one thing. Raises QuarterdeckError when the thing itself cannot be read."""
     place = source.place(ref)
     return await (_job(source, place) if ref.kind == "job" else _build(source, place))
-
-
-async def _tab(title: str, work: Awaitable[Section]) -> Section:
-    try:
-        return await work
-    except AuthFailed:
-        raise
-    except QuarterdeckError as error:
-        gone = isinstance(error, NotFound)
-        return Section(title=title, shape="text", note="none here" if gone else f"not read: {error.short}")
 
 
 def _when(value: object) -> str:
@@ -54,16 +43,31 @@ def _fields(pairs: Sequence[tuple[str, object]]) -> Section:
     return Section(title="Overview", fields=kept)
 
 
-async def failure(source: TravisSource, place: Place, job: Json) -> Section:
-    """Where a job failed, and what its log says of it."""
-    named = " / ".join(filter(None, (mapping.stage_of(job), mapping.job_name(job))))
+async def _seen(source: TravisSource, place: Place) -> tuple[logs.Seen | None, str]:
+    """What a job's log tells, or why it was not read."""
     try:
-        seen = await logs.seen(source, place)
+        return await logs.seen(source.api, place), ""
     except AuthFailed:
         raise
     except QuarterdeckError as error:
-        return failing.section(named, "", None, f"its log was not read: {error.short}")
+        return None, f"its log was not read: {error.short}"
+
+
+def failure(job: Json, seen: logs.Seen | None, why: str) -> Section:
+    """Where a job failed, and what its log says of it."""
+    named = " / ".join(filter(None, (mapping.stage_of(job), mapping.job_name(job))))
+    if seen is None:
+        return failing.section(named, "", None, why)
     return failing.section(named, seen.told.broke, seen.found, seen.note)
+
+
+def steps_section(seen: logs.Seen | None, why: str) -> Section:
+    """The commands that a job's log tells of."""
+    ran = seen.told.ran if seen is not None else ()
+    table = [("#", "COMMAND", "STATE", "TOOK")]
+    table += [(str(number), each.command, each.state, took(each.seconds)) for number, each in enumerate(ran, 1)]
+    note = why or (seen.note if seen is not None and ran else "its log tells of no command")
+    return Section(title="Steps", shape="table", table=tuple(table), note=note)
 
 
 async def _build(source: TravisSource, place: Place) -> list[Section]:
@@ -72,8 +76,7 @@ async def _build(source: TravisSource, place: Place) -> list[Section]:
     tabs = [overview(build), jobs_section(jobs), commit_section(build)]
     bad = next((job for job in jobs if mapping.failed(job)), None)
     if bad is not None:
-        first = await failure(source, place._replace(job=whole(bad.get("id")) or 0), bad)
-        tabs.insert(0, first)
+        tabs.insert(0, failure(bad, *await _seen(source, place._replace(job=whole(bad.get("id")) or 0))))
     return tabs
 
 
@@ -120,18 +123,10 @@ def commit_section(build: Json) -> Section:
 
 async def _job(source: TravisSource, place: Place) -> list[Section]:
     job = await source.builds.job(place)
-    bad = mapping.word(job) in mapping.FAILED
-
-    async def commands() -> Section:
-        seen = await logs.seen(source, place)
-        table: list[tuple[str, ...]] = [("#", "COMMAND", "STATE", "TOOK")]
-        table += [(str(n), ran.command, ran.state, took(ran.seconds)) for n, ran in enumerate(seen.told.ran, 1)]
-        note = seen.note if len(table) > 1 else "its log tells of no command"
-        return Section(title="Steps", shape="table", table=tuple(table), note=note)
-
-    tabs = [_tab("Steps", commands())]
-    if bad:
-        tabs.insert(0, _tab(failing.TITLE, failure(source, place, job)))
+    seen, why = await _seen(source, place)
+    tabs = [steps_section(seen, why)]
+    if mapping.word(job) in mapping.FAILED:
+        tabs.insert(0, failure(job, seen, why))
     about = _fields([
         ("job", mapping.job_name(job)), ("number", job.get("number")), ("state", word(job)),
         ("waits", mapping.waits_for(job)), ("stage", mapping.stage_of(job)),
@@ -142,4 +137,4 @@ async def _job(source: TravisSource, place: Place) -> list[Section]:
         ("restarted by", login(job, "restarted_by")),
         ("variables", " ".join(name for name, _ in mapping.variables(job))), ("id", job.get("id")),
     ])  # fmt: skip
-    return [*await asyncio.gather(*tabs), about]
+    return [*tabs, about]

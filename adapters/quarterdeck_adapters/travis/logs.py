@@ -15,6 +15,7 @@ from quarterdeck_adapters.ci import failing
 from quarterdeck_adapters.ci.tail import BATCH, TRIES, Whole
 from quarterdeck_adapters.ci.values import Json, epoch, size, text, whole
 from quarterdeck_adapters.travis import mapping, steps
+from quarterdeck_adapters.travis.api import TravisApi
 from quarterdeck_adapters.travis.parts import body_of
 from quarterdeck_adapters.travis.places import Place
 from quarterdeck_lifecycle.errors import NotFound, RateLimited, Unavailable, Unsupported
@@ -212,11 +213,11 @@ class Seen(NamedTuple):
     note: str = ""
 
 
-async def seen(source: TravisSource, place: Place) -> Seen:
+async def seen(api: TravisApi, place: Place) -> Seen:
     """Read a job's log for its commands and its failure: its last 2 MiB at most. Raises QuarterdeckError."""
     kept: deque[bytes] = deque()
     held = total = 0
-    async with source.api.bytes(f"{place.the_job}/log.txt") as response:
+    async with api.bytes(f"{place.the_job}/log.txt") as response:
         async for chunk in response.aiter_bytes(_CHUNK):
             kept.append(chunk)
             held, total = held + len(chunk), total + len(chunk)
@@ -228,4 +229,4 @@ async def seen(source: TravisSource, place: Place) -> Seen:
     def work() -> Seen:
         return Seen(steps.read(data.decode("utf-8", "replace")), failing.read_bytes(data), note)
 
-    return await call(work, deadline=10, source=source.name, what="reading a log")
+    return await call(work, deadline=10, source=api.source, what="reading a log")

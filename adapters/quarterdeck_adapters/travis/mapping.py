@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from quarterdeck_adapters.ci.values import Json, epoch, login, section, sha_of, shown, text, whole
+from quarterdeck_adapters.travis.steps import Told
 from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.records import Link, Ref, Status
 
@@ -221,12 +222,13 @@ def made_links(job: Json) -> list[Link]:
     return found
 
 
-def job_record(job: Json, home: Home, build: int) -> Job:
-    """A job as a row; one that may fail is only looked at when it does."""
+def job_record(job: Json, home: Home, build: int, told: Told = Told(())) -> Job:  # noqa: B008
+    """A job as a row, with what its log told of its commands; one that may fail is only looked at when it does."""
     state = word(job)
     allowed = job.get("allow_failure") is True and state in FAILED
-    again = login(job, "restarted_by")
-    notes = [waits_for(job), "allowed to fail" if allowed else "", f"restarted by {shown(again, 60)}" if again else ""]
+    again = shown(login(job, "restarted_by"), 60)
+    restarted = f"restarted by {again}" if again else ""
+    notes = [told.broke, waits_for(job), "allowed to fail" if allowed else "", restarted]
     id, run = whole(job.get("id")) or 0, f"{home.slug}/{build}"
     finished, started = epoch(job.get("finished_at")), epoch(job.get("started_at"))
     return Job(
@@ -239,7 +241,8 @@ def job_record(job: Json, home: Home, build: int) -> Job:
             Link(kind="commit", value=sha_of(section(job, "commit").get("sha")), evidence="commit of the job"),
             *made_links(job),
         ),
-        run=run, started_at=started, finished_at=finished, runner=text(job.get("queue")), stage=stage_of(job),
+        run=run, steps=tuple((ran.command, ran.state, str(ran.status), ran.seconds) for ran in told.ran),
+        started_at=started, finished_at=finished, runner=text(job.get("queue")), stage=stage_of(job),
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ class RerunFailed(TravisAction):
 
     def __init__(self, source: TravisSource) -> None:
         super().__init__(source)
-        self._refused: OrderedDict[Ref, str] = OrderedDict()
+        self._refused: OrderedDict[Ref, tuple[int, str]] = OrderedDict()
 
     def refusal(self, record: Record) -> str | None:
         """Builds that go on, and those in which nothing failed."""
@@ -143,7 +143,8 @@ class RerunFailed(TravisAction):
             except QuarterdeckError as error:
                 if not sent:
                     raise
-                self._refused[preview.ref] = f"{path}: {error.why or error.what}; the calls after it were not sent"
+                why = f"{path}: {error.why or error.what}; the calls after it were not sent"
+                self._refused[preview.ref] = sent, why
                 while len(self._refused) > KEPT:
                     self._refused.popitem(last=False)
                 break
@@ -151,21 +152,23 @@ class RerunFailed(TravisAction):
         return f"Travis accepted {sent} of {len(preview.token)} calls"
 
     async def verify(self, preview: Preview) -> Outcome:
-        """Each job has begun anew; those that have not are named."""
+        """Each job whose call was accepted has begun anew; those that have not are named."""
         place, before = self.place(preview.ref), preview.token
-        refused = self._refused.pop(preview.ref, "")
+        sent, refused = self._refused.pop(preview.ref, (len(before), ""))
 
         async def anew() -> list[Json] | None:
             jobs = {f"/job/{whole(job.get('id')) or 0}": job for job in await self.source.builds.jobs(place.number)}
-            still = [jobs[path] for path in before if path in jobs and not _anew(seen(jobs[path]), before[path])]
-            return still if not still or refused else None
+            still = [path for path in before if path in jobs and not _anew(seen(jobs[path]), before[path])]
+            waited = set(list(before)[:sent]) & set(still)
+            return None if waited else [jobs[path] for path in still]
 
         still = await self.until(anew, preview, "not all of the jobs have begun anew")
-        if still or refused:
-            names = _listed([mapping.job_name(job) for job in still])
+        if refused:
+            names = _listed([mapping.job_name(job) for job in still]) or "none"
+            begun = len(before) - len(still)
             return Outcome(
-                verified=False, message=f"{len(before) - len(still)} of {len(before)} jobs have begun anew; "
-                f"not: {names or 'none'} ({refused})", observed=names,
+                verified=False, message=f"{begun} of {len(before)} jobs have begun anew; not: {names} ({refused})",
+                observed=names,
             )  # fmt: skip
         return Outcome(verified=True, message=f"{len(before)} jobs have begun anew", observed=f"{len(before)} jobs")
 

@@ -15,6 +15,7 @@ from quarterdeck_demo.travis.progress import ENDED, JobMoment
 
 AGGREGATED_S = 10.0
 """Seconds after the last part at which all parts become one (https://github.com/travis-ci/travis-logs)."""
+ROUNDING_S = 0.001
 CLEAR = "\r\x1b[0K"
 
 
@@ -63,7 +64,7 @@ def parts(job: JobMoment, now: float) -> list[Part]:
         if code:
             break
     end = now if job.finished_at is None else min(now, job.finished_at)
-    found = [part for part in found if part.at <= end]
+    found = [part for part in found if part.at <= end + ROUNDING_S]
     if job.state in ENDED:
         last = "\r\n\r\nDone: Job Cancelled\r\n" if job.state == "canceled" else (
             f"\r\nDone. Your build exited with {code}.\r\n"
