@@ -17,6 +17,7 @@ from quarterdeck_adapters.local.book import KEEP, Book, Kept
 from quarterdeck_adapters.local.definitions import Pipeline, pipelines_of, project_folder
 from quarterdeck_adapters.local.launching import Outliving, SessionOnly, withheld
 from quarterdeck_adapters.local.mapping import Home
+from quarterdeck_adapters.local.model import GRACE_S, LOG_LIMIT
 from quarterdeck_adapters.local.repository import Repositories
 from quarterdeck_lifecycle.errors import NotFound, Refused, Unsupported
 from quarterdeck_lifecycle.kinds import Run
@@ -77,6 +78,7 @@ class LocalSource:
         self.sleep = sleep
         self.deadline = config.deadline or DEADLINE_S
         self.outliving: Outliving = SessionOnly()
+        self.grace_s, self.log_limit = GRACE_S, LOG_LIMIT
         self.repositories = Repositories(self.name, context.env, self.deadline)
         self.keep, folder = _options(config)
         self.book = Book(context.env, self.name, folder=folder)

@@ -19,10 +19,13 @@ from quarterdeck_adapters.local.runner import log_name
 from quarterdeck_lifecycle.errors import NotFound
 from quarterdeck_lifecycle.ports import Section
 from quarterdeck_lifecycle.records import Ref, utc
+from quarterdeck_lifecycle.text import LineGate
 
 if TYPE_CHECKING:
     from quarterdeck_adapters.local.adapter import LocalSource
 
+OWN = "[quarterdeck] "
+"""How what the runner itself says in a log begins."""
 LAST_BYTES = 1024 * 1024
 """Bytes of a log's end that are looked through for what failed."""
 
@@ -58,7 +61,9 @@ def failure(kept: Kept, at: int) -> Section:
     try:
         with path.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - LAST_BYTES))
-            found = failing.read_bytes(file.read(LAST_BYTES))
+            gate = LineGate()
+            lines = [*gate.feed(file.read(LAST_BYTES)), *gate.flush()]
+        found = failing.read(line for line in lines if not line.text.startswith(OWN))
     except OSError as error:
         found, why = None, f"{why}; its log cannot be read: {error.strerror or error}"
     return failing.section(f"{kept.spec.pipeline} #{kept.spec.number}", kept.spec.steps[at].name, found, why)

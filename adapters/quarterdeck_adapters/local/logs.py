@@ -68,6 +68,10 @@ def piece_of(path: Path, offset: int) -> Read:
         return Read(b"", offset, 0)
 
 
+def _notice(words: str) -> LogBatch:
+    return LogBatch(notice=shown(words, 1000))
+
+
 class Following:
     """One ref's log: of a run the logs of its steps, one after the other."""
 
@@ -107,7 +111,7 @@ class Following:
         if read.size < self.offset:
             shrank = f"{name}: the log shrank from {self.offset:,} to {read.size:,} bytes: from its start"
             self.offset, self.gate = 0, LineGate()
-            return [LogBatch(notice=shrank)]
+            return [_notice(shrank)]
         if read.data:
             self.offset += len(read.data)
             return self._batch(self.gate.feed(read.data), name)
@@ -132,7 +136,7 @@ class Following:
         heads = [f"{kept.spec.pipeline} #{self.number} {name}: {state}"] if self.step < 0 or self.several else []
         if read.skipped:
             heads.append(f"{name}: {read.skipped:,} earlier lines are not shown")
-        return [LogBatch(notice=head) for head in heads]
+        return [_notice(head) for head in heads]
 
     def _next(self, kept: Kept) -> list[LogBatch]:
         if self.step >= 0:
@@ -146,7 +150,7 @@ class Following:
     def _last_word(self, kept: Kept) -> list[LogBatch]:
         self.over = True
         words = (f"{kept.spec.pipeline} #{self.number}", mapping.word(kept), mapping.note(kept))
-        return [LogBatch(notice=": ".join(filter(None, words)))]
+        return [_notice(": ".join(filter(None, words)))]
 
     def _batch(self, lines: Sequence[LogLine], name: str) -> list[LogBatch]:
         label = name if self.step < 0 or self.several else ""

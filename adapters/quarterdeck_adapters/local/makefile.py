@@ -106,7 +106,7 @@ def _logical(text: str) -> Iterator[tuple[str, bool]]:
     lines = iter(text.splitlines())
     for line in lines:
         while line.endswith("\\"):
-            line = line[:-1] + " " + next(lines, "").lstrip()
+            line = f"{line[:-1].rstrip()} {next(lines, '').lstrip()}"
         words = line.split()
         recipe = line.startswith(prefix)
         if not recipe and words and (words[0] == "define" or words[:2] == ["override", "define"]):

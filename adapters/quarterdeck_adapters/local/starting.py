@@ -16,7 +16,7 @@ from quarterdeck_adapters.local.book import Kept
 from quarterdeck_adapters.local.definitions import Pipeline
 from quarterdeck_adapters.local.inputs import given
 from quarterdeck_adapters.local.launching import launch, step_env
-from quarterdeck_adapters.local.model import Spec, Tree
+from quarterdeck_adapters.local.model import Spec, StepSpec, Tree
 from quarterdeck_lifecycle.actor import Actor
 from quarterdeck_lifecycle.errors import Conflict, NotFound, Refused, ToolMissing
 from quarterdeck_lifecycle.kinds import Run
@@ -82,10 +82,7 @@ class Starting(CiAction["LocalSource"]):
         lines = await self.source.on_thread(lambda: list(self.source.outliving.lines()), "asking logind")
         return Preview(
             verb=self.verb, ref=ref, record=record, args=dict(args), title=title,
-            steps=tuple(
-                Step(call=shlex.join(step.argv), detail=f"{step.name}: in {step.folder}, at most {step.timeout_s:g} s")
-                for step in self.spec(wanted).steps[begin:]
-            ),
+            steps=tuple(map(_shown, self.spec(wanted).steps[begin:])),
             impact=(self._where(tree), *_recipe(pipeline), *lines), warnings=tuple(self._warnings(wanted, row)),
             before=f"{tree.branch or 'no branch'} at {tree.head[:10] or 'no commit'}", after="a new run of it is there",
             token=wanted, why_no_inverse="the run that it starts is cancelled on its own row",
@@ -112,6 +109,7 @@ class Starting(CiAction["LocalSource"]):
             tree=wanted.tree, added={} if pipeline.as_arguments else inputs, begin=wanted.begin, after=wanted.after,
             event="by hand" if self.verb == "run.trigger" else "again",
             actor=str(Actor.current(environ=self.source.context.env)), created_at=self.source.context.now(),
+            grace_s=self.source.grace_s, log_limit=self.source.log_limit,
         )  # fmt: skip
 
     def _where(self, tree: Tree) -> str:
@@ -251,6 +249,11 @@ class RerunFailed(Rerun):
             raise Conflict(f"{made.title} was not sent", source=self.source.name,
                            why="the pipeline has other steps now", mend="run all of it again")  # fmt: skip
         return made
+
+
+def _shown(step: StepSpec) -> Step:
+    detail = f"in {step.folder}, at most {step.timeout_s:g} s"
+    return Step(call=f"{step.name}: {shlex.join(step.argv)}", detail=detail)
 
 
 def _recipe(pipeline: Pipeline) -> tuple[str, ...]:
