@@ -61,4 +61,5 @@ class GitlabServer:
         """The config of a source on it."""
         return {
             "name": "gitlab", "system": "gitlab", "url": url, "repos": list(PROJECTS), "token": {"file": token_file},
+            "options": {"runs": 20},
         }  # fmt: skip

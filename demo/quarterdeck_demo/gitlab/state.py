@@ -185,7 +185,9 @@ def _merge_requests(state: State, project: Project) -> list[PipelinePlan]:
     made: list[PipelinePlan] = []
 
     def add(iid: int, title: str, author: str, branch: str, age: float, **more: object) -> None:
-        sha = project.heads.setdefault(branch, synthetic(f"{path}/{branch}"))
+        # Branches that the story's repositories do not have stand at commits that they have.
+        known = sorted(project.plan.repository.commits.values(), key=lambda commit: (-commit.at, commit.sha))
+        sha = project.heads.setdefault(branch, known[min(1 + len(project.merges), len(known) - 1)].sha)
         project.merges[iid] = MergeRequest(
             5000 + project.id * 100 + iid, iid, title, people[author], branch, "main", sha, now - age - HOUR,
             now - age, **more,  # type: ignore[arg-type]
