@@ -148,7 +148,7 @@ class JsonApi:
             return
         self.spent += 1
         again = _again.get()
-        if again is not None and (not first or not signed_in):
+        if again is not None and (not first or not self.credential.configured):
             again.append(key)
 
     async def answer(

@@ -17,7 +17,7 @@ TITLE = "Failure"
 _ERROR = re.compile(
     r"\b(?:error|fatal|failed|failure|exception|traceback|panic(?:ked)?|assert(?:ion)?error|segmentation fault"
     r"|undefined reference|no such file|permission denied|command not found|out of memory|oom-?killed)\b"
-    r"|^E\s{2,}|^FAILED\b|^npm ERR!|^\s*✗",
+    r"|\b\w+(?:Error|Exception)\b|^E\s{2,}|^FAILED\b|^npm ERR!|^\s*✗",
     re.IGNORECASE,
 )
 _NO_ERROR = re.compile(
