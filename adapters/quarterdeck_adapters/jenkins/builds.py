@@ -39,9 +39,9 @@ class Trigger(Making):
         job = await self.source.runs.walk.job(place.job)
         asked = args.get("ref", "").strip()
         name, warnings = place.job, []
-        if job.branch:
-            name = await self._branch(job.project, asked or job.branch)
-        elif asked:
+        if job.branch and asked and asked != job.branch:
+            name = await self._branch(job.project, asked)
+        elif asked and not job.branch:
             warnings.append(f"{shown(place.job)} is no multibranch job: it builds what its configuration says, "
                             f"whatever the branch ({shown(asked)}) asked for")  # fmt: skip
         found = await self.api.fields(path_of(name), DEFINITIONS)

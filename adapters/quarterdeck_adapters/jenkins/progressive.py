@@ -67,6 +67,9 @@ class Progress:
         return self._anew(got, "the log's store kept no offset: from its start")
 
     def _whole(self, got: Answered) -> bool:
+        """Whether the answer is the whole log, by its length or by its beginning."""
+        if got.data and len(got.data) == got.size:
+            return True
         return len(self._head) >= 16 and got.data[: len(self._head)] == self._head
 
     def _grown(self, data: bytes, got: Answered) -> Piece:
