@@ -126,6 +126,11 @@ SUBJECTS: Sequence[Subject] = (
         trigger={"ref": "main", "inputs": "reason=again"}, starts=lambda run: run.workflow == "ci",
     ),
     Subject(
+        system="gitlab", gone="acme/etl/1", trigger={"ref": "main", "inputs": "BATCH=5"},
+        starts=lambda run: run.workflow == "nightly load",
+        cannot={"job.rollback": "older deployment", "job.hold": "manual job", "job.release": "manual job"},
+    ),
+    Subject(
         system="codepipeline", gone="scorer-deploy/00000000-0000-0000-0000-000000000000", posts_reads=True,
         cannot={"job.cancel": "run", "job.start": "manual"}, stops_in_s=200.0,
     ),
