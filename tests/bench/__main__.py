@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from bench import containers, logs, memory, quiet, releases, rows, startup
+from bench import containers, logs, memory, quiet, releases, rows, startup, trace
 from bench.report import HEAD, Bench, Run, Settings, shown
 from bench.tap import KEPT
 
@@ -22,6 +22,7 @@ BENCHES = (
     Bench("flood", logs.flood),
     Bench("line", logs.huge),
     Bench("containers", containers.events),
+    Bench("trace", trace.trace),
     Bench("release", releases.deploys),
     Bench("memory", memory.resident),
     Bench("growth", memory.growth),

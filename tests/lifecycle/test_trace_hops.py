@@ -227,3 +227,12 @@ def test_a_commit_of_several_working_copies_is_one() -> None:
     records = [commit("c", "fix", "/a"), commit("c", "fix", "/b"), run(1, "c")]
     assert len(thread(records, records[2]).of(Hop.COMMIT)) == 1
     assert thread(records, records[0]).nodes == thread(records, records[1]).nodes
+
+
+def test_two_images_of_one_service_do_not_meet_in_its_alert() -> None:
+    records = [tag("team/api:v1", "old"), tag("team/api:v2", "new"), box("api-1", "o", service="api", manifest="old"),
+               box("api-2", "n", service="api", manifest="new"), alert("Slow", "api", "prod")]  # fmt: skip
+    assert names(thread(records, records[0]), Hop.WORKLOAD, Hop.IMAGE) == {
+        "image": ["team/api:v1"], "workload": ["api-1"]
+    }
+    assert names(thread(records, records[4]))["image"] == ["team/api:v1", "team/api:v2"]

@@ -39,7 +39,7 @@ RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(made.alert, st.sampled_from("AB"), NAMES, ENVS, st.sampled_from(["", "api-1"])),
 )  # fmt: skip
 SOME = st.lists(RECORDS, max_size=14, unique_by=lambda record: record.ref)
-FEW = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def everything(graph: Graph) -> set[Ref]:

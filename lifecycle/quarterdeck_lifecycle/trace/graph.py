@@ -27,6 +27,11 @@ ROWS_OF: dict[str, tuple[str, ...]] = {
     "pull_request": ("pull_request",), "version": ("version",), "training_run": ("training_run",),
     "digest": ("tag", "image"),
 }  # fmt: skip
+ROWS_AT = {
+    places: (*(kind for kind, at in PLACES.items() if set(at) & places), *FACES)
+    for kinds in NEAR.values() for places in kinds.values()
+}  # fmt: skip
+"""The kinds of rows that may stand at some places, or tell of what does."""
 
 
 class Size(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,9 +111,9 @@ class Graph:
             if not kinds or kind in kinds:
                 yield from rows.values()
 
-    def telling(self, kind: FactKind, value: str) -> tuple[Ref, ...]:
-        """The refs of the records that tell a fact."""
-        return self.index.telling(kind, value)
+    def telling(self, kind: FactKind, value: str, *of: str) -> tuple[Ref, ...]:
+        """The refs of the records that tell a fact, or of those of some kinds."""
+        return tuple(self.index.telling(kind, value, of or None))
 
     def whole(self, beginning: str) -> tuple[str, ...]:
         """The whole shas that begin so, of those that any record tells; at least seven digits are asked for."""
@@ -116,8 +121,8 @@ class Graph:
 
     def placed(self, service: str, environment: str) -> bool:
         """Whether a workload of that service says that it is in that environment."""
-        for ref in self.telling("service", service):
-            record = self.record(ref) if ref.kind in ("container", "service", "endpoint") else None
+        for ref in self.telling("service", service, "container", "service", "endpoint"):
+            record = self.record(ref)
             if record is not None and environment_of(record) == environment:
                 return True
         return False
@@ -146,7 +151,7 @@ class Graph:
             return (bare("commit", ref.id.rpartition("\0")[2]),)
         if ref.kind == "job" and record is not None:
             said = next((fact.value for fact in self._told(record) if fact.kind == "run"), "")
-            return tuple(found for found in self.telling("run", said) if found.kind == "run")
+            return self.telling("run", said, "run")
         if ref.kind == "model" and record is not None:
             names = [fact.value for fact in self._told(record) if fact.kind == "version"]
             return tuple(
@@ -162,7 +167,7 @@ class Graph:
         seen: set[tuple[Ref, Place]] = set()
         for kind, places in NEAR.get(at, {}).items():
             for value in known.of(kind):
-                for ref in self._candidates(kind, value):
+                for ref in self._candidates(kind, value, ROWS_AT[places]):
                     for place in PLACES.get(ref.kind, ()):
                         if place not in places or (ref, place) in seen:
                             continue
@@ -172,30 +177,30 @@ class Graph:
                         if join is not None and not self._stood_for(known, other):
                             yield other, place, join
 
-    def _candidates(self, kind: FactKind, value: str) -> Iterator[Ref]:
-        for ref in self.telling(kind, value):
-            if ref.kind in FACES:
-                yield from self.things(ref)
-            else:
-                yield ref
+    def _candidates(self, kind: FactKind, value: str, of: tuple[str, ...]) -> Iterator[Ref]:
+        """What a fact may lead to: rows of some kinds, commits that rows tell of, and bare names."""
+        for ref in self.telling(kind, value, *of):
+            yield from self.things(ref) if ref.kind in FACES else (ref,)
         if kind == "commit":
             yield bare("commit", value)
-            for ref in self.telling("short", value[:SHORT]):
+            for ref in self.telling("short", value[:SHORT], *of):
                 yield from self.things(ref) if ref.kind in FACES else (ref,)
         elif kind == "short":
             found = self.whole(value)
             for sha in found:
-                yield from self._candidates("commit", sha)
-            yield from self.telling("short", value[:SHORT])
+                yield from self._candidates("commit", sha, of)
+            yield from self.telling("short", value[:SHORT], *of)
             if not found:
                 yield bare("short", value)
         elif kind in NAMED:
             yield from self._standing(kind, value)
+        if kind == "pull_request":
+            for ref in self.telling(kind, value, "run"):
+                yield from (bare("commit", sha) for sha in self.known(ref).of("commit"))
 
     def _standing(self, kind: FactKind, value: str) -> tuple[Ref, ...]:
         """The rows that are the thing of this name, or its bare name where there is none."""
-        rows = tuple(ref for ref in self.telling(kind, value) if ref.kind in ROWS_OF[kind])
-        return rows or (bare(kind, value),)
+        return self.telling(kind, value, *ROWS_OF[kind]) or (bare(kind, value),)
 
     def _stood_for(self, one: Known, other: Known) -> bool:
         """Whether one of them is a bare name of something that has a row, and so is not told of twice."""
@@ -208,7 +213,7 @@ class Graph:
                     return True
             elif kind in NAMED:
                 values = teller.of(NAMED[kind]) if kind == "digest" else (named.ref.id,)
-                if any(ref.kind in ROWS_OF[kind] for value in values for ref in self.telling(NAMED[kind], value)):
+                if any(self.telling(NAMED[kind], value, *ROWS_OF[kind]) for value in values):
                     return True
         return False
 
@@ -217,13 +222,14 @@ class Graph:
             self.index.forget(fact, record.ref)
 
     def _of_bare(self, ref: Ref) -> dict[str, dict[str, str]]:
+        """A bare name, and for a commit what its rows and runs tell of it: tags, subject, change requests."""
         found: dict[str, dict[str, str]] = {ref.kind: {ref.id: ""}}
-        if ref.kind == "commit":
-            for face in self.telling("commit", ref.id):
-                record = self.record(face) if face.kind in FACES else None
-                for fact in self._told(record) if record is not None else ():
-                    if fact.kind in ("tagname", "subject"):
-                        found.setdefault(fact.kind, {})[fact.value] = fact.evidence
+        for each in self.telling("commit", ref.id, *FACES, "run") if ref.kind == "commit" else ():
+            kinds = ("tagname", "subject") if each.kind in FACES else ("pull_request",) if each.kind == "run" else ()
+            record = self.record(each) if kinds else None
+            for fact in self._told(record) if record is not None else ():
+                if fact.kind in kinds:
+                    found.setdefault(fact.kind, {})[fact.value] = fact.evidence
         return found
 
     def _told(self, record: Record) -> tuple[Fact, ...]:

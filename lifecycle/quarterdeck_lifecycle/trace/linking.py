@@ -228,7 +228,7 @@ def _table() -> dict[tuple[Place, Place], tuple[tuple[Rule_, ...], tuple[FactKin
     """For each pair of places the rules, in order, and the kinds of facts by which candidates are found."""
     sha: tuple[FactKind, ...] = ("commit", "short")
     found: dict[tuple[Place, Place], tuple[tuple[Rule_, ...], tuple[FactKind, ...]]] = {
-        (Place.COMMIT, Place.CHANGE): ((by_commit, _subject), (*sha, "subject")),
+        (Place.COMMIT, Place.CHANGE): ((by_commit, _pull, _subject), (*sha, "pull_request", "subject")),
         (Place.COMMIT, Place.RUN): ((by_commit,), sha),
         (Place.COMMIT, Place.RELEASE): ((by_commit,), sha),
         (Place.CHANGE, Place.RUN): ((_pull, by_commit), ("pull_request", *sha)),
@@ -260,8 +260,8 @@ def _table() -> dict[tuple[Place, Place], tuple[tuple[Rule_, ...], tuple[FactKin
         for source in (Place.TRAINING_PIPELINE, Place.TRAINING_CHANGE, Place.TRAINING_COMMIT):
             found[place, source] = (by_commit,), sha
     for place in (Place.TRAINING_PIPELINE, Place.TRAINING_CHANGE):
-        rules = (by_commit, _subject) if place is Place.TRAINING_CHANGE else (by_commit,)
-        found[place, Place.TRAINING_COMMIT] = rules, (*sha, "subject")
+        rules = (by_commit, _pull, _subject) if place is Place.TRAINING_CHANGE else (by_commit,)
+        found[place, Place.TRAINING_COMMIT] = rules, (*sha, "pull_request", "subject")
     return found
 
 

@@ -171,7 +171,7 @@ def face(graph: Graph, ref: Ref) -> Record | None:
     """The row that tells most of a bare commit, where a repository's history is known here."""
     if ref.source != BARE or ref.kind != "commit":
         return None
-    faces = sorted(found for found in graph.telling("commit", ref.id) if found.kind in FACES)
+    faces = sorted(graph.telling("commit", ref.id, *FACES))
     return graph.record(faces[0]) if faces else None
 
 

@@ -49,8 +49,21 @@ def operation_record(found: desk.Operation, events: Sequence[Event] = ()) -> Ope
         back=found.plan.back.short if found.plan is not None and found.plan.back is not None else "",
         revision=found.plan.revision if found.plan is not None else 0, waits=found.state == "waiting",
         alive=found.state in ("running", "waiting"),
-        links=(Link(kind="service", value=found.service, evidence="the operation"),),
+        links=_links(found),
     )  # fmt: skip
+
+
+def _links(found: desk.Operation) -> tuple[Link, ...]:
+    made = [Link(kind="service", value=found.service, evidence="the operation"),
+            Link(kind="environment", value=found.environment, evidence="the operation")]  # fmt: skip
+    to = found.plan.to if found.plan is not None else None
+    if to is not None and to.kind == "model":
+        made.append(Link(kind="version", value=f"{to.name}/{to.digest}", evidence="what the operation puts there"))
+    elif to is not None and to.digest:
+        made.append(Link(kind="digest", value=to.digest, evidence="what the operation puts there"))
+        if to.revision:
+            made.append(Link(kind="commit", value=to.revision, evidence="label of the image that it puts there"))
+    return tuple(made)
 
 
 def made_by(recent: Sequence[desk.Operation], ref: Ref, name: str, at: float) -> tuple[str, str]:
