@@ -27,7 +27,6 @@ _STATUS = {
 }  # fmt: skip
 _RUN_KEYS = ("run_id", "workflow_run_id", "run")
 _FACTS = (("image", "image"), ("digest", "digest"), ("image_digest", "digest"))
-NOT_ASKED = "not asked yet"
 
 
 class Told(NamedTuple):
@@ -138,17 +137,16 @@ def newest_first(deployment: Json) -> tuple[float, int]:
 
 
 def record(
-    deployment: Json, home: Home, last: Told | None, *, current: bool = False, superseded: bool = False,
+    deployment: Json, home: Home, last: Told, *, current: bool = False, superseded: bool = False,
     gate: Gate | None = None,
 ) -> Deployment:  # fmt: skip
     """A deployment as a row. `superseded`: its environment has had a later success."""
-    state = NOT_ASKED if last is None else _WORDS.get(last.state, shown(last.state, 60).replace("_", " "))
+    state = _WORDS.get(last.state, shown(last.state, 60).replace("_", " "))
     if gate is not None:
         state = "waiting"
-    status = Status.IDLE if last is None else _STATUS.get(state, Status.UNKNOWN)
+    status = _STATUS.get(state, Status.UNKNOWN)
     if (status is Status.OK and not current) or (status is Status.BAD and superseded):
         status = Status.IDLE
-    last = last or Told()
     ref, head, place = shown(deployment.get("ref")), sha_of(deployment.get("sha")), target(deployment)
     branch = "" if sha_of(ref) else ref
     run = run_named(deployment, last)[0]

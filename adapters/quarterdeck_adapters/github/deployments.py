@@ -22,7 +22,7 @@ from quarterdeck_lifecycle.kinds import Deployment
 from quarterdeck_lifecycle.ports import Listing
 
 PER_PAGE = 20
-LOOKUPS = 12
+LOOKUPS = 20
 FRESH_S = 7 * 86_400.0
 KEPT = 2000
 Mark = tuple[str, int]
@@ -56,12 +56,19 @@ class Deployments:
         self._last: dict[str, list[Deployment]] = {}
 
     async def listing(self, notes: Sequence[str] = (), *, thrifty: bool = False) -> Listing:
-        """The newest 20 of each repository; with `thrifty` their states as far as known. Raises QuarterdeckError."""
+        """The newest 20 of each repository, as far as their states are known; with `thrifty` no state is asked for.
+
+        One whose state is not known yet is left out and counted in `partial`: a state that is only read later would
+        pass for a change. Raises QuarterdeckError.
+        """
         answers = await ask_each(self.slugs, self._newest)
         payloads = {slug: list(known(body).values()) for slug, body in answers.good.items()}
         trouble = [] if thrifty else await self._look(payloads)
         for slug, found in payloads.items():
             self._last[slug] = self._rows(slug, found)
+        unread = sum(len(found) - len(self._last[slug]) for slug, found in payloads.items())
+        if unread:
+            trouble = [*trouble, f"{unread} deployments whose states are not read yet"]
         return Listing(
             rows=[row for slug in self.slugs for row in self._last.get(slug, ())],
             partial="; ".join([*notes, *answers.told, *trouble]),
@@ -85,12 +92,13 @@ class Deployments:
         made = []
         for each in found:
             id, place = whole(each.get("id")) or 0, text(each.get("environment"))
-            made.append(
-                mapped.record(
-                    each, home, told.get(id), current=current.get(place) == id, superseded=place in passed,
-                    gate=asked[id].gate if id in asked else None,
+            if id in asked:
+                now = current.get(place) == id
+                made.append(
+                    mapped.record(
+                        each, home, told[id], current=now, superseded=place in passed, gate=asked[id].gate
+                    )
                 )
-            )  # fmt: skip
             if current.get(place) == id:
                 passed.add(place)
         return made
