@@ -73,8 +73,8 @@ class BuildbotServer(Part):
         self.process.wait_ready(self._answers, "its worker was there")
 
     def close(self) -> None:
-        """End it and remove its data."""
-        self.stop()
+        """End it and remove its data. What it still builds ends with it."""
+        self.kill()
         shutil.rmtree(self.folder)
 
     def leftovers(self) -> list[str]:
@@ -120,6 +120,13 @@ class BuildbotServer(Part):
         name = "train-force" if builder == "train" else "force"
         id = next(each["builderid"] for each in self.get("builders")["builders"] if each["name"] == builder)
         return int(self.call(f"forceschedulers/{name}", "force", builderid=id, **params)[1][str(id)])
+
+    def clear(self) -> None:
+        """Let what is built go to its end, and take back what waits, so that the next test finds its workers free."""
+        for request in self.get("buildrequests", complete="false", claimed="false")["buildrequests"]:
+            self.call(f"buildrequests/{request['buildrequestid']}", "cancel")
+        for build in self.get("builds", complete="false")["builds"]:
+            self.go(build["number"])
 
     def _answers(self) -> bool:
         try:
