@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import botocore.session
@@ -12,8 +14,16 @@ from botocore.credentials import Credentials
 from botocore.serialize import create_serializer
 from botocore.validate import ParamValidator
 
+from parts.practice import Clock
+from quarterdeck_adapters.base import Context, SourceConfig
+from quarterdeck_adapters.codepipeline import CodePipelineSource
+from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_demo.codepipeline import CodePipelineServer
-from quarterdeck_demo.messages import Request, Response
+from quarterdeck_demo.faults import Faults
+from quarterdeck_demo.messages import Handler, Request, Response
+from quarterdeck_demo.server import Server
+from quarterdeck_demo.story import Story
+from quarterdeck_lifecycle.kinds import Run
 
 SCORER, API, NIGHTLY = "scorer-deploy", "fraud-api-deploy", "scorer-nightly"
 _models: dict[str, Any] = {}
@@ -100,4 +110,71 @@ def conforms(value: Any, shape: Any, where: str) -> None:
         raise AssertionError(f"{where}: {kind}")
 
 
-__all__ = ["API", "NIGHTLY", "SCORER", "Answered", "Response", "ask", "conforms", "model", "signed"]
+class Rig:
+    """CodePipeline, a clock that only moves when told or when the adapter waits, and sources on it."""
+
+    def __init__(self, story: Story) -> None:
+        self.story = story
+        self.clock = Clock(story.now)
+        self.aws = CodePipelineServer(story, self.clock)
+        self.slept: list[float] = []
+        self.made: list[CodePipelineSource] = []
+        self.app: Handler = self.aws.handler
+        self.server = Server(self._answer, faults=Faults(), clock=self.clock)
+        self.url = ""
+
+    async def _answer(self, request: Request) -> Response:
+        return await self.app(request)
+
+    @property
+    def faults(self) -> Faults:
+        """The server's faults."""
+        return self.server.faults
+
+    async def sleep(self, seconds: float) -> None:
+        """Waiting is the clock moving."""
+        self.slept.append(seconds)
+        self.clock.move(seconds)
+
+    def source(self, **config: Any) -> CodePipelineSource:
+        """A source on the server, as the identity that may do all unless another is given."""
+        known: dict[str, Any] = {
+            "name": "aws", "system": "codepipeline", "url": self.url, "username": self.aws.key,
+            "password": SecretRef(env="AWS_SECRET"), "deadline": 5.0, "options": {"region": "eu-west-1"},
+        }  # fmt: skip
+        context = Context(secret=self.secret, env={}, config=Config(), project="/", now=self.clock)
+        made = CodePipelineSource(SourceConfig(**{**known, **config}), context, sleep=self.sleep)
+        self.made.append(made)
+        return made
+
+    def secret(self, ref: SecretRef) -> str:
+        """The secret access key, or the value that a variable names."""
+        return self.aws.token if ref.env == "AWS_SECRET" else f"value of {ref.env or ref.file}"
+
+    def operations(self) -> list[str]:
+        """What was asked so far."""
+        return [operation for operation, _ in self.aws.calls]
+
+
+@asynccontextmanager
+async def rig(story: Story) -> AsyncIterator[Rig]:
+    """Serve a story's CodePipeline on loopback."""
+    made = Rig(story)
+    made.url = f"http://127.0.0.1:{await made.server.start_tcp()}"
+    try:
+        yield made
+    finally:
+        for source in made.made:
+            await source.close()
+        await made.server.stop()
+    assert made.server.errors == []
+
+
+async def runs_of(source: CodePipelineSource) -> list[Run]:
+    """The rows of the pane."""
+    return [row for row in (await source.list("run")).rows if isinstance(row, Run)]
+
+
+def run_in(rows: list[Run], pipeline: str, state: str = "") -> Run:
+    """The newest row of a pipeline, in a state if one is named."""
+    return next(run for run in rows if run.workflow == pipeline and state in ("", run.state))

@@ -19,7 +19,7 @@ from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.ports import Listing
 from quarterdeck_lifecycle.superseded import settle
 
-PER_PAGE = 100
+PER_PAGE = 50
 PIPELINES = 50
 MOVING_LOOKUPS, ENDED_LOOKUPS = 8, 16
 NEWEST = 2
@@ -116,7 +116,7 @@ class Runs:
         return found
 
     async def listing(self, notes: Sequence[str] = ()) -> Listing:
-        """The newest 100 executions of each pipeline. One that fails keeps the rows it had."""
+        """The newest 50 executions of each pipeline. One that fails keeps the rows it had."""
         names, left_out = await self.names()
         answers = await ask_each(names, self._newest)
         homes: dict[str, Home] = {name: home for name, (home, _, _) in answers.good.items()}

@@ -102,27 +102,26 @@ class Reads:
             raise Refused("ResourceNotFoundException", "The specified log stream does not exist.")
         lines = builds.lines(*found, now)
         since, until = params.get("startTime"), params.get("endTime")
-        if since is not None:
-            lines = lines[bisect.bisect_left(lines, (since / 1000,)) :]
-        if until is not None:
-            lines = lines[: bisect.bisect_left(lines, (until / 1000,))]
+        # Places are counted from the log's first line, whatever window is asked for.
+        first = 0 if since is None else bisect.bisect_left(lines, (since / 1000,))
+        last = len(lines) if until is None else bisect.bisect_left(lines, (until / 1000,))
         limit = params.get("limit", MOST_EVENTS)
         if not isinstance(limit, int) or not 1 <= limit <= MOST_EVENTS:
             raise Refused("InvalidParameterException", "limit: between 1 and 10000")
         token = params.get("nextToken")
         if token is None:
-            start = 0 if params.get("startFromHead") is True else max(0, len(lines) - limit)
-            end = min(len(lines), start + limit)
+            start = first if params.get("startFromHead") is True else max(first, last - limit)
+            end = min(last, start + limit)
         else:
             way, _, place = str(token).partition("/")
             if way not in ("f", "b") or not place.isdigit():
                 raise Refused("InvalidParameterException", "The specified nextToken is invalid.")
             if way == "f":
-                start = min(int(place), len(lines))
-                end = min(len(lines), start + limit)
+                start = max(first, min(int(place), last))
+                end = min(last, start + limit)
             else:
-                end = min(int(place), len(lines))
-                start = max(0, end - limit)
+                end = min(int(place), last)
+                start = max(first, end - limit)
         return {
             "events": [
                 {"timestamp": int(at * 1000), "message": line, "ingestionTime": int(at * 1000) + 400}
