@@ -136,9 +136,16 @@ async def test_a_waiting_run_goes_on_when_it_is_decided(hub: Forge, state: str, 
     pending = await get(hub, f"{path}/pending_deployments")
     body = {"environment_ids": [pending[0]["environment"]["id"]], "state": state, "comment": "seen"}
     assert (await hub.client.post(f"{path}/pending_deployments", json={**body, "state": "maybe"})).status_code == 422
-    assert (await hub.client.post(f"{path}/pending_deployments", json=body)).status_code == 200
+    made = (await get(hub, f"{API}/deployments"))[0]
+    assert (await get(hub, f"{API}/deployments/{made['id']}/statuses"))[0]["state"] == "pending"
+    assert (await hub.client.post(f"{path}/pending_deployments", json=body)).json()[0]["id"] == made["id"]
+    statuses = f"{API}/deployments/{made['id']}/statuses"
+    assert (await get(hub, statuses))[0]["state"] == ("queued" if state == "approved" else "failure")
     hub.clock.move(300)
+    assert (await get(hub, statuses))[0]["state"] == conclusion
     assert (await get(hub, path))["conclusion"] == conclusion
+    said = (await get(hub, f"{path}/approvals"))[0]
+    assert (said["state"], said["user"]["login"], said["comment"]) == (state, "oper-a", "seen")
     assert await get(hub, f"{path}/pending_deployments") == []
 
 
@@ -184,6 +191,37 @@ async def test_a_push_to_a_pull_request_moves_its_head_and_starts_a_run(own: For
     assert sha in git(repository.path, "ls-remote", "origin", "refs/pull/412/head")
     checks = (await get(own, f"{API}/commits/{sha}/check-runs"))["check_runs"]
     assert {check["name"] for check in checks} == {"lint", "unit-tests", "build-image"}
+
+
+async def test_of_a_concurrency_group_one_run_goes_on_and_only_the_newest_waits(hub: Forge) -> None:
+    model = "/repos/acme/fraud-model"
+    dispatch = f"{model}/actions/workflows/train.yml/dispatches"
+    for _ in range(2):
+        assert (await hub.client.post(dispatch, json={"ref": "main"})).status_code == 204
+        hub.clock.move(2)
+    runs = (await get(hub, f"{model}/actions/runs", event="workflow_dispatch"))["workflow_runs"]
+    assert [(run["run_number"], run["status"], run["conclusion"]) for run in runs] == [
+        (214, "pending", None), (213, "completed", "cancelled"), (212, "in_progress", None),
+    ]  # fmt: skip
+    own = (await get(hub, f"{model}/actions/runs/{runs[0]['id']}/concurrency_groups"))["concurrency_groups"][0]
+    assert (own["group_name"], own["group_members"][0]["position"]) == ("train-gpu", 1)
+    queue = await get(hub, f"{model}/actions/concurrency_groups/train-gpu", ahead_of_run=runs[0]["id"])
+    assert [each["status"] for each in queue["group_members"]] == ["in_progress", "pending"]
+    hub.clock.move(2000)
+    after = (await get(hub, f"{model}/actions/runs/{runs[0]['id']}"))["status"]
+    assert after in ("queued", "in_progress")
+    assert (await hub.client.get(f"{model}/actions/concurrency_groups/train-gpu")).status_code == 200
+    hub.clock.move(4000)
+    assert (await hub.client.get(f"{model}/actions/concurrency_groups/train-gpu")).status_code == 404
+
+
+async def test_the_end_of_a_log_is_given_by_a_range(hub: Forge) -> None:
+    jobs = (await get(hub, f"{RUNS}/{number(hub, 1841)}/jobs"))["jobs"]
+    address = (await hub.client.get(f"{API}/actions/jobs/{jobs[1]['id']}/logs")).headers["location"]
+    whole = (await hub.client.get(address)).content
+    part = await hub.client.get(address, headers={"Range": f"bytes={len(whole) - 40}-"})
+    assert (part.status_code, part.content) == (206, whole[-40:])
+    assert (await hub.client.get(address, headers={"Range": f"bytes={len(whole)}-"})).status_code == 416
 
 
 async def test_reviews_are_kept_and_not_for_ones_own(hub: Forge) -> None:

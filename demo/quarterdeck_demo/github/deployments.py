@@ -65,11 +65,14 @@ class Deployments:
     def _of_run(self, live: LiveRun, jobs: Sequence[JobMoment], job: JobMoment) -> Deployed | None:
         """The deployment of a job with an environment: there since the job waits for its approval."""
         run = live.run
-        if not job.plan.environment or job.status == "queued" or job.conclusion == "skipped":
+        decided = live.approvals.get(job.plan.environment)
+        if not job.plan.environment or job.conclusion == "skipped" or (job.status == "queued" and decided is None):
             return None
         needed = [each.completed_at or 0.0 for each in jobs if each.name in job.plan.needs]
         ready = max([run.started_at or run.created_at, *needed])
         states = [(ready, "pending", "")]
+        if job.status == "queued" and decided is not None:
+            states.append((decided[1], "queued", ""))
         if job.started_at is not None and job.steps:
             states.append((job.started_at, "in_progress", ""))
         if job.completed_at is not None:
