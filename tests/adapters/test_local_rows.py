@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 
 from adapters.localrig import AT, SHA, Rig, at, begun, done, ended, step, whole, write_log
+from parts.gitrepo import commit, git, repository
 from quarterdeck_adapters.base import Context, SourceConfig
+from quarterdeck_adapters.local import locks
 from quarterdeck_adapters.local.adapter import LocalSource, discover
 from quarterdeck_adapters.local.definitions import UNTRUSTED
-from quarterdeck_adapters.local.model import JOURNAL, OUTPUT, Event, Tree
+from quarterdeck_adapters.local.heads import head_of
+from quarterdeck_adapters.local.journal import Journal
+from quarterdeck_adapters.local.model import JOURNAL, OUTPUT, RUNNER, Event, Spec, Tree
+from quarterdeck_adapters.local.runner import _moved
 from quarterdeck_config.inert import inert
 from quarterdeck_config.schema import Config, LocalPipeline, SecretRef
 from quarterdeck_lifecycle.errors import NotFound, Refused, Unavailable, Unsupported
@@ -34,7 +39,7 @@ async def test_a_run_that_ended_well_has_its_time_and_the_median_of_those_before
     assert (run.system, run.number, run.workflow, run.branch, run.head) == ("local", "3", "check", "main", SHA)
     assert (run.actor, run.started_at, run.finished_at) == ("ann", AT, AT + 30)
     assert (rows["check"].state, rows["check"].status, rows["check"].where) == ("ready", Status.IDLE, "one, two")
-    assert rig.source.interval("run", list(rows.values())) == 10.0
+    assert rig.source.interval("run", list(rows.values())) == 20.0
 
 
 async def test_a_failed_run_says_where_and_opens_on_its_failure(rig: Rig) -> None:
@@ -54,14 +59,14 @@ async def test_a_failed_run_says_where_and_opens_on_its_failure(rig: Rig) -> Non
     assert ("exit code", "3") in job[1].fields
 
 
-async def test_steps_are_jobs_in_their_order(rig: Rig) -> None:
+async def test_steps_are_jobs_in_their_order_and_what_failed_comes_first(rig: Rig) -> None:
     events = [begun(), at(1, 0), ended(1, 2, "timed out", -15, "ended by signal 15")]
     rig.past("check", [*events, done(2, "timed out", "two")], begin=1, after=7, steps=("one", "two", "three"))
     jobs, more = await rig.source.children(rig.ref("check", 1))
     assert [(job.name, job.state, job.note) for job in jobs.rows] == [
-        ("one", "skipped", "done by #7"), ("two", "timed out", "ended by signal 15"), ("three", "not run", ""),
+        ("two", "timed out", "ended by signal 15"), ("one", "skipped", "done by #7"), ("three", "not run", ""),
     ]  # fmt: skip
-    assert ([str(job.status) for job in jobs.rows], more) == (["idle", "bad", "idle"], "")
+    assert ([str(job.status) for job in jobs.rows], more) == (["bad", "idle", "idle"], "")
     planned, _ = await rig.source.children(rig.ref("check", 0))
     assert [(job.name, job.state) for job in planned.rows] == [("one", "not run"), ("two", "not run")]
 
@@ -101,6 +106,37 @@ async def test_a_torn_journal_and_what_is_no_event_are_passed_over(rig: Rig) -> 
     with (folder / JOURNAL).open("ab") as file:
         file.write(b'not json\n{"what":"step","at":1,"step":99}\n{"what":"done","at":2,"sta')
     assert (await rig.runs())["check #1"].state == "lost"
+
+
+async def test_one_that_waits_for_its_turn_is_queued_and_says_why(rig: Rig) -> None:
+    folder = rig.past("check", [begun(), Event(what="waits", at=AT, why="another run is under way")])
+    alive = locks.hold(folder, RUNNER)
+    assert alive is not None
+    try:
+        run = (await rig.runs())["check #1"]
+        assert (run.status, run.state, run.queued_for) == (Status.QUEUED, "queued", "another run is under way")
+        Journal(folder).add(at(0, 1))
+        run = (await rig.runs())["check #1"]
+        assert (run.state, run.queued_for, run.where) == ("running", "", "one 1/2")
+    finally:
+        os.close(alive)
+
+
+def test_what_moved_while_a_run_waited_is_not_run(tmp_path: Path) -> None:
+    folder = repository(tmp_path)
+    git(folder, "branch", "other/one")
+    sha, dot = git(folder, "rev-parse", "HEAD"), str(folder / ".git")
+    assert head_of(dot, dot) == ("main", sha)
+    git(folder, "pack-refs", "--all")
+    assert head_of(dot, dot) == ("main", sha)
+    spec = Spec(pipeline="p", key="k", number=1, project="/", steps=(),
+                tree=Tree(head=sha, git_dir=dot, common_dir=dot))  # fmt: skip
+    assert _moved(spec) == ""
+    git(folder, "checkout", "-q", "--detach")
+    assert (head_of(dot, dot), _moved(spec)) == (("", sha), "")
+    now = commit(folder, text="two\n")
+    assert _moved(spec) == f"while it waited, what is checked out moved from {sha[:10]} to {now[:10]}"
+    assert head_of(str(tmp_path / "no"), str(tmp_path)) == ("", "")
 
 
 async def test_one_that_cannot_be_read_spoils_no_other(rig: Rig) -> None:

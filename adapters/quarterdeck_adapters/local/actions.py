@@ -111,6 +111,9 @@ def actions(source: LocalSource) -> Mapping[str, Action]:
         Cannot(source, "run.approve", gate), Cannot(source, "run.reject", gate),
         Cannot(source, "job.rerun", "steps stand on those before them: R on the run, from the failed step on", "job"),
         Cannot(source, "job.cancel", "cancel the run: its later steps stand on this one", "job"),
-        Cannot(source, "job.start", "steps start by themselves", "job"),
+        Cannot(source, "job.start", "steps start by themselves: none is manual", "job"),
+        Cannot(source, "job.rollback", "nothing here is deployed by stages", "job"),
+        Cannot(source, "job.hold", "steps have no transitions", "job"),
+        Cannot(source, "job.release", "steps have no transitions", "job"),
     )  # fmt: skip
     return {action.verb: action for action in made}

@@ -27,7 +27,7 @@ from quarterdeck_lifecycle.records import Record, Ref, Status
 NAME = "local-ci"
 """Of the source that appears by itself; `local` names this machine's engine."""
 DEADLINE_S = 10.0
-MOVING_S, REST_S = 1.0, 10.0
+MOVING_S, REST_S = 1.0, 20.0
 T = TypeVar("T")
 
 
@@ -81,7 +81,7 @@ class LocalSource:
         self.grace_s, self.log_limit = GRACE_S, LOG_LIMIT
         self.repositories = Repositories(self.name, context.env, self.deadline)
         self.keep, folder = _options(config)
-        self.book = Book(context.env, self.name, folder=folder)
+        self.book = Book(context.env, self.name, folder=folder, now=context.now)
         self._config = config
         self._actions: Mapping[str, Action] | None = None
         self._project = ""
@@ -143,7 +143,7 @@ class LocalSource:
         return [run for run in found if run.spec.project == self.project and not run.over]
 
     def interval(self, kind: str, rows: Sequence[Record]) -> float:  # noqa: ARG002 - part of the port
-        """1 s while something runs, 10 s at rest: another deck, or a command, may start a run."""
+        """1 s while something runs, 20 s at rest: another deck, or a command, may start a run."""
         moving = any(row.status in (Status.RUNNING, Status.QUEUED) for row in rows)
         return self._config.interval or (MOVING_S if moving else REST_S)
 

@@ -119,7 +119,8 @@ class Book:
             spec = read_spec(folder)
             state = state_of(spec, read_events(folder))
         except FileNotFoundError as error:
-            raise NotFound(f"run {number} is not kept any more", source=self.source) from error
+            why = f"the newest {KEEP} of each pipeline are kept, or what options.keep says"
+            raise NotFound(f"run {number} is not kept any more", source=self.source, why=why) from error
         except (OSError, msgspec.MsgspecError) as error:
             why = getattr(error, "strerror", "") or str(error)
             raise Unavailable(f"run {number} cannot be read", source=self.source, why=f"{folder}: {why}") from error

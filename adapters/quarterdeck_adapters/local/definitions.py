@@ -14,6 +14,7 @@ from quarterdeck_adapters.base import Context
 from quarterdeck_adapters.git.command import folders
 from quarterdeck_adapters.git.finding import nearest
 from quarterdeck_adapters.local import makefile
+from quarterdeck_adapters.local.heads import head_of
 from quarterdeck_adapters.local.makefile import Makefile, Target
 from quarterdeck_adapters.local.model import StepSpec
 from quarterdeck_config.paths import project_config_file
@@ -141,16 +142,12 @@ def _recipe(read: Makefile, target: Target) -> tuple[str, ...]:
 
 
 def branch_at(folder: str) -> str:
-    """The branch that is checked out where `folder` is, read from the file that says so; empty for none."""
+    """The branch that is checked out where `folder` is; empty for none."""
     path = nearest(folder)
-    if not path:
-        return ""
     try:
-        with open(os.path.join(folders(path)[0], "HEAD"), encoding="utf-8", errors="surrogateescape") as file:
-            head = file.read(1000)
-    except (OSError, QuarterdeckError):
+        return head_of(*folders(path))[0] if path else ""
+    except QuarterdeckError:
         return ""
-    return head.removeprefix("ref: refs/heads/").strip() if head.startswith("ref: refs/heads/") else ""
 
 
 def find_makefile(path: str) -> Path:

@@ -58,13 +58,13 @@ def read_spec(folder: Path) -> Spec:
 
 
 def read_events(folder: Path) -> list[Event]:
-    """Every whole line of the journal; what is no event is left out. Raises OSError; none without a journal."""
+    """Every line of the journal; a torn one, and what is no event, is left out. Raises OSError; none without one."""
     try:
         with (folder / JOURNAL).open("rb") as file:
             data = file.read(LIMIT)
     except FileNotFoundError:
         return []
-    return list(_events(data[: data.rfind(b"\n") + 1].splitlines()))
+    return list(_events(data.splitlines()))
 
 
 def _events(lines: Iterable[bytes]) -> Iterable[Event]:
@@ -97,6 +97,8 @@ class RunState(msgspec.Struct, kw_only=True):
     ended: float | None = None
     result: str = ""
     why: str = ""
+    waits: str = ""
+    """Why it does nothing yet."""
     told: tuple[tuple[str, str, int], ...] = ()
     """(kind of link, its value, the step that said it)."""
 
@@ -120,6 +122,8 @@ def state_of(spec: Spec, events: Iterable[Event]) -> RunState:
         if event.what == "begun":
             state.pid, state.start, state.host, state.boot = event.pid, event.start, event.host, event.boot
             state.began = event.at
+        elif event.what == "waits":
+            state.waits = event.why
         elif event.what == "done":
             state.result, state.ended, state.why = event.state, event.at, event.why
         elif event.what == "told":
@@ -127,6 +131,7 @@ def state_of(spec: Spec, events: Iterable[Event]) -> RunState:
         elif 0 <= event.step < len(state.steps):
             step = state.steps[event.step]
             if event.what == "step":
+                state.waits = ""
                 step.state, step.began, step.pid, step.start = "running", event.at, event.pid, event.start
             else:
                 step.state, step.ended, step.code, step.why = event.state, event.at, event.code, event.why

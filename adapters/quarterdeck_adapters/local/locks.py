@@ -11,19 +11,19 @@ PATIENCE_S = 1.0
 """Who asks whether a lock is held shares it for an instant: as long as this is waited for that to pass."""
 
 
-def hold(folder: Path, name: str) -> int | None:
+def hold(folder: Path, name: str, patience_s: float = PATIENCE_S) -> int | None:
     """Take a lock: its file handle, which holds it until it is closed; None when another holds it.
 
-    Blocks for at most a second. No link is followed. Raises OSError.
+    Blocks for at most `patience_s`. No link is followed. Raises OSError.
     """
     handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + patience_s
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return handle
         except BlockingIOError:
-            if time.monotonic() > until:
+            if time.monotonic() >= until:
                 os.close(handle)
                 return None
             time.sleep(0.01)

@@ -37,7 +37,7 @@ def word(kept: Kept) -> str:
         return "lost"
     if not kept.alive and not kept.here:
         return "elsewhere"
-    return "running" if kept.state.began is not None else "queued"
+    return "queued" if kept.state.began is None or kept.state.waits else "running"
 
 
 def note(kept: Kept) -> str:
@@ -77,6 +77,7 @@ def run_record(kept: Kept, home: Home) -> Run:
         head=tree.head,
         event=spec.event,
         actor=spec.actor,
+        queued_for=kept.state.waits if state == "queued" else "",
         where=f"{spec.steps[at].name} {at + 1}/{len(spec.steps)}" if state == "running" and at >= 0 else "",
         created_at=spec.created_at,
         started_at=began,
@@ -143,7 +144,7 @@ def step_note(kept: Kept, at: int) -> str:
 
 
 def job_records(kept: Kept, home: Home) -> list[Job]:
-    """The steps as jobs, in their order."""
+    """The steps as jobs, in their order; but what failed comes first."""
     made = []
     for at, spec in enumerate(kept.spec.steps):
         step, state = kept.state.steps[at], step_word(kept, at)
@@ -155,7 +156,7 @@ def job_records(kept: Kept, home: Home) -> list[Job]:
                 runner=kept.state.host,
             )
         )  # fmt: skip
-    return made
+    return sorted(made, key=lambda job: job.status is not Status.BAD)
 
 
 def _finished(kept: Kept, step: StepState, state: str) -> float | None:

@@ -17,9 +17,6 @@ GRACE_S = 10.0
 LOG_LIMIT = 64 * 1024 * 1024
 """Bytes that are kept of the log of one step."""
 
-Result = Literal["success", "failure", "timed out", "cancelled", "refused"]
-
-
 class StepSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One program: argv, never a shell line; `timeout_s` in seconds."""
 
@@ -43,6 +40,8 @@ class Tree(msgspec.Struct, frozen=True, kw_only=True):
     branch: str = ""
     dirty: int = 0
     digest: str = ""
+    git_dir: str = ""
+    common_dir: str = ""
 
 
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,12 +68,12 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line of the journal. Times are epoch seconds.
 
-    `begun`: a runner is there (`pid`, `start`, `host`, `boot`). `step`: step `step` began as process `pid`.
-    `ended`: step `step` ended as `state`, with its exit `code` (negative: the signal's number). `told`: what a step
-    made (`link` is its kind, `why` its value). `done`: the run ended as `state`.
+    `begun`: a runner is there (`pid`, `start`, `host`, `boot`). `waits`: it does nothing yet, and `why`. `step`: step
+    `step` began as process `pid`. `ended`: step `step` ended as `state`, with its exit `code` (negative: the signal's
+    number). `told`: what a step made (`link` is its kind, `why` its value). `done`: the run ended as `state`.
     """
 
-    what: Literal["begun", "step", "ended", "told", "done"]
+    what: Literal["begun", "waits", "step", "ended", "told", "done"]
     at: float
     step: int = -1
     pid: int = 0

@@ -37,6 +37,7 @@ class Repositories:
         facts = (status.head, status.branch, *(f"{entry.letters} {entry.path}" for entry in status.entries))
         return Tree(
             path=path, name=os.path.basename(path), head=status.head, branch=status.branch, dirty=len(status.entries),
+            git_dir=repo.git_dir, common_dir=repo.common_dir,
             remote=normalised(remote_urls(repo, remote)[0]) if remote else "",
             digest=hashlib.sha256("\0".join(facts).encode("utf-8", "surrogateescape")).hexdigest(),
         )  # fmt: skip

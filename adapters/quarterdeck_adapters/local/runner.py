@@ -8,6 +8,7 @@ ends the step that runs, and the run.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
@@ -16,10 +17,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from quarterdeck_adapters.local import identity, locks
+from quarterdeck_adapters.local.heads import head_of
 from quarterdeck_adapters.local.journal import Journal, read_spec
 from quarterdeck_adapters.local.model import BUSY, CANCEL, LINKS, RUNNER, Event, Spec
 from quarterdeck_adapters.local.stepping import BoundedLog, Ended, run_step
 
+TURN_S = 0.5
+"""How often a run that waits looks whether its turn has come, in seconds."""
 LINKS_LIMIT, LINKS_MOST = 64 * 1024, 50
 LINK_KINDS = frozenset({"image", "digest", "model", "version", "training_run", "commit", "address"})
 
@@ -84,11 +88,9 @@ def work(folder: Path) -> int:
     pid = os.getpid()
     journal.add(Event(what="begun", at=time.time(), pid=pid, start=identity.started(pid), host=identity.host(),
                       boot=identity.boot()))  # fmt: skip
-    with _alone(folder.parent) as alone:
-        if not alone:
-            state, why = "refused", "another run of this pipeline is under way"
-        else:
-            state, why = _steps(spec, folder, journal, stop)
+    with _turn(folder.parent, journal, stop) as waited:
+        moved = _moved(spec) if waited else ""
+        state, why = ("refused", moved) if moved else _steps(spec, folder, journal, stop)
     if journal.lost:
         why = f"{why}; {journal.lost} lines of the journal could not be written".removeprefix("; ")
     journal.add(Event(what="done", at=time.time(), state=state, why=why))
@@ -96,14 +98,32 @@ def work(folder: Path) -> int:
 
 
 @contextmanager
-def _alone(pipeline: Path) -> Iterator[bool]:
-    """Hold the pipeline's lock, which answers whether no other run of it is under way."""
-    handle = locks.hold(pipeline, BUSY)
+def _turn(pipeline: Path, journal: Journal, stop: Stopping) -> Iterator[bool]:
+    """Hold the pipeline's lock once no other run of it is under way; answers whether that was waited for.
+
+    Nothing is held when the run is to end before its turn has come.
+    """
+    waited = False
+    while (handle := locks.hold(pipeline, BUSY, 0.0)) is None and not stop.asked:
+        if not waited:
+            journal.add(Event(what="waits", at=time.time(), why="another run of this pipeline is under way"))
+        waited = True
+        select.select([stop.fileno()], [], [], TURN_S)
+        stop.drain()
     try:
-        yield handle is not None
+        yield waited
     finally:
         if handle is not None:
             os.close(handle)
+
+
+def _moved(spec: Spec) -> str:
+    """Why a run that waited is not the one that was asked for any more."""
+    tree = spec.tree
+    now = head_of(tree.git_dir, tree.common_dir)[1] if tree.git_dir else ""
+    if now and tree.head and now != tree.head:
+        return f"while it waited, what is checked out moved from {tree.head[:10]} to {now[:10]}"
+    return ""
 
 
 def _steps(spec: Spec, folder: Path, journal: Journal, stop: Stopping) -> tuple[str, str]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from quarterdeck_adapters.local.adapter import LocalSource
 
 STARTED_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
+BUSY = "a run of this pipeline is under way: this one waits for its end"
 KEPT = 100
 """Runs that were started from here and not yet read back."""
 _SHA = re.compile(r"[0-9a-f]{7,64}")
@@ -71,9 +72,7 @@ class Starting(CiAction["LocalSource"]):
         record = mapping.run_record(row, self.source.home) if row else mapping.ready_record(pipeline, self.source.home)
         title = f"{self.doing} {pipeline.name}"
         self.checked(record, title)
-        if await self.source.on_thread(lambda: self.source.book.busy(pipeline.key), "looking for its runs"):
-            why = "a run of this pipeline is under way"
-            raise Conflict(f"{title} was not sent", source=self.source.name, why=why, mend="X cancels it")
+        busy = await self.source.on_thread(lambda: self.source.book.busy(pipeline.key), "looking for its runs")
         tree = await self.source.repositories.tree(pipeline.folder)
         inputs = self.inputs(pipeline, row, args, tree)
         begin, after = self.from_step(row)
@@ -83,7 +82,8 @@ class Starting(CiAction["LocalSource"]):
         return Preview(
             verb=self.verb, ref=ref, record=record, args=dict(args), title=title,
             steps=tuple(map(_shown, self.spec(wanted).steps[begin:])),
-            impact=(self._where(tree), *_recipe(pipeline), *lines), warnings=tuple(self._warnings(wanted, row)),
+            impact=(self._where(tree), *_recipe(pipeline), *lines),
+            warnings=(*([BUSY] if busy else []), *self._warnings(wanted, row)),
             before=f"{tree.branch or 'no branch'} at {tree.head[:10] or 'no commit'}", after="a new run of it is there",
             token=wanted, why_no_inverse="the run that it starts is cancelled on its own row",
         )  # fmt: skip
