@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from parts.practice import Clock
@@ -18,16 +17,8 @@ from quarterdeck_demo.gitlab.state import Project
 from quarterdeck_demo.messages import Handler
 from quarterdeck_demo.server import Server
 from quarterdeck_demo.story import Story
-from quarterdeck_lifecycle.actor import Actor
-from quarterdeck_lifecycle.hub import Hub
 from quarterdeck_lifecycle.kinds import Job, Run
-from quarterdeck_lifecycle.ledger import Ledger
-from quarterdeck_lifecycle.operate import Operator, Result
-from quarterdeck_lifecycle.policy import Policy
-from quarterdeck_lifecycle.ports import Preview
 from quarterdeck_lifecycle.records import Ref
-from quarterdeck_lifecycle.state import StateDB
-from quarterdeck_lifecycle.verbs import Registry, built_in
 
 ETL, CHURN, MODEL = PROJECTS
 
@@ -63,7 +54,7 @@ class Rig:
         """A source on the server, with the token that may do all unless another is given."""
         known: dict[str, Any] = {
             "name": "gl", "system": "gitlab", "url": self.url, "repos": PROJECTS, "deadline": 5.0,
-            "token": SecretRef(env="GITLAB_TOKEN"), "options": {"runs": 20},
+            "token": SecretRef(env="GITLAB_TOKEN"), "options": {"runs": 6},
         }  # fmt: skip
         context = Context(secret=self._secret, env={}, config=Config(), project="/", now=self.clock)
         made = GitlabSource(SourceConfig(**{**known, **config}), context, sleep=self.sleep)
@@ -117,33 +108,6 @@ async def rig(story: Story) -> AsyncIterator[Rig]:
             await source.close()
         await made.server.stop()
     assert made.server.errors == []
-
-
-class Bench:
-    """An operator with a ledger, over one source."""
-
-    def __init__(self, source: GitlabSource, folder: Path) -> None:
-        self.source = source
-        self.hub = Hub([source])
-        self.db = StateDB(folder)
-        self.ledger = Ledger(self.db, Actor.current(), lambda text: text)
-        self.registry = Registry(built_in())
-        self.operator = Operator(self.hub, self.registry, Policy(), self.ledger)
-
-    async def do(self, verb: str, ref: Ref, /, **args: str) -> Result:
-        """Preview, then perform."""
-        return await self.operator.perform(await self.preview(verb, ref, **args))
-
-    async def preview(self, verb: str, ref: Ref, /, **args: str) -> Preview:
-        """What it would send; arguments that are not given have their defaults, as in the deck."""
-        found = self.registry.get(verb)
-        assert found is not None
-        defaults = {each.name: each.default for each in found.args if each.default}
-        return await self.operator.preview(found, ref, {**defaults, **args})
-
-    async def phases(self) -> list[tuple[str, str]]:
-        """The ledger, oldest first."""
-        return [(row.phase, row.result.partition(":")[0]) for row in reversed(await self.ledger.rows())]
 
 
 def row_of(rows: Any, live: LivePipeline) -> Run:

@@ -16,6 +16,8 @@ from quarterdeck_lifecycle.text import LineGate, LogLine
 _RAW = re.compile(
     rb"section_(start|end):(\d{1,12}):([A-Za-z0-9_.-]{1,100})(?:\[[^\]\r\n]{0,200}\])?\r?(?:\x1b\[0K)*(?:(?<=0K)\n)?"
 )
+LAST = b"\x1b[0;m"
+"""What a runner writes behind the last line's end: it would be an empty line more."""
 _MARK = re.compile("\N{SYMBOL FOR ESCAPE}?section_(start|end):(\\d{1,12}):([A-Za-z0-9_.-]{1,100})=")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?Z \d\d[OE][ +]?")
 _TITLES = {
@@ -88,7 +90,7 @@ def failing(log: bytes) -> str:
 def lines(log: bytes) -> Iterator[LogLine]:
     """The lines of a whole log."""
     gate = LineGate()
-    found: Iterable[LogLine] = [*gate.feed(marked(log)), *gate.flush()]
+    found: Iterable[LogLine] = [*gate.feed(marked(log.removesuffix(LAST))), *gate.flush()]
     for line in found:
         made = read_line(line)
         if made is not None:

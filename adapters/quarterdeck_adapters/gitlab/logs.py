@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from quarterdeck_adapters.ci.tail import Piece, follow
 from quarterdeck_adapters.ci.values import Json, shown, whole
 from quarterdeck_adapters.gitlab import mapping
-from quarterdeck_adapters.gitlab.loglines import marked, read_line
+from quarterdeck_adapters.gitlab.loglines import LAST, marked, read_line
 from quarterdeck_adapters.gitlab.places import Place
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
 from quarterdeck_lifecycle.ports import LogBatch, LogOptions
@@ -30,7 +30,7 @@ MODE = "polling 5 s"
 LARGEST = 8 * 1024 * 1024
 """Bytes of a log that are held at once, its last ones; what was before is left out, and that is said."""
 OVERLAP = 512
-CUT = 128
+CUT = 16 * 1024
 """A mark of a section may be cut in two by the end of a piece: so many bytes without a line's end wait."""
 _TOTAL = re.compile(r"bytes (?:(\d+)-\d+|\*)/(\d+)")
 
@@ -58,9 +58,10 @@ class Trace:
         piece = await self._ask(ended=ended)
         data = self._held + piece.data if not piece.anew else piece.data
         self._held = b""
-        if not ended and (cut := data.rfind(b"section_")) >= 0 and b"\n" not in data[cut:] and len(data) - cut < CUT:
+        cut = data.rfind(b"\n") + 1
+        if not ended and len(data) - cut < CUT:
             data, self._held = data[:cut], data[cut:]
-        return piece._replace(data=marked(data))
+        return piece._replace(data=marked(data.removesuffix(LAST) if ended else data))
 
     async def _ask(self, *, ended: bool) -> Piece:
         headers = {"If-None-Match": self._etag} if self._etag else {}

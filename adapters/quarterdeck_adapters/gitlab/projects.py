@@ -12,9 +12,10 @@ from quarterdeck_adapters.ci.values import Json, section, text, whole
 from quarterdeck_adapters.gitlab.api import GitlabApi
 from quarterdeck_adapters.gitlab.mapping import Home
 from quarterdeck_adapters.gitlab.places import root_of
-from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.errors import Forbidden, NotFound, QuarterdeckError
 
-AGAIN_S = 600.0
+AGAIN_S, SOON_S = 600.0, 60.0
+"""Seconds until a project is asked for again, and until it is after a failure."""
 AT_FIRST = 40
 """Projects that are asked for in one refresh, at most."""
 
@@ -59,14 +60,17 @@ class Projects:
             stale[:AT_FIRST], await together(self.read(path) for path in stale[:AT_FIRST]), strict=True
         ):
             if isinstance(answer, QuarterdeckError):
-                self._known.setdefault(path, (now, {}))
+                self._known[path] = now - AGAIN_S + SOON_S, self.about(path)
             elif isinstance(answer, BaseException):
                 raise answer
         if self._user is None:
             try:
                 self._user = await self.api.object("/user")
-            except QuarterdeckError:
+            except (Forbidden, NotFound):
+                # A project's or group's token may be nobody's account.
                 self._user = {}
+            except QuarterdeckError:
+                pass
 
     async def viewer(self) -> str:
         """Who we are; empty for a token that is nobody's. Asked once."""
