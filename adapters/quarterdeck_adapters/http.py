@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 64 * 1024 * 1024
 OFF_LOOP = 256 * 1024
+ETAGS = 128
+"""Answers kept to be asked for again only if they changed: three lists of some thirty repositories, and details."""
 Headers = Callable[[], Awaitable[Mapping[str, str]]]
 
 
@@ -364,7 +366,7 @@ class HttpClient:
             return known[1]
         if tag := answer.headers.get("etag"):
             self._etags[key] = (tag, answer)
-            while len(self._etags) > 64:
+            while len(self._etags) > ETAGS:
                 self._etags.popitem(last=False)
         return answer
 

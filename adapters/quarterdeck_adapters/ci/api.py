@@ -14,7 +14,7 @@ from quarterdeck_adapters.ci.faults import server_time, translated
 from quarterdeck_adapters.ci.pacing import allowance
 from quarterdeck_adapters.ci.values import Json, known
 from quarterdeck_adapters.credential import Credential
-from quarterdeck_adapters.http import Answer, Headers, HttpClient
+from quarterdeck_adapters.http import ETAGS, Answer, Headers, HttpClient
 from quarterdeck_lifecycle.errors import AuthFailed, Malformed, QuarterdeckError, RateLimited
 from quarterdeck_lifecycle.ports import Budget
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEADLINE_S = 10.0
 AT_ONCE = 6
 ANY = range(400, 600)
-KEPT = 64
+KEPT = ETAGS
 KEPT_KEYS = 5000
 SAME_WINDOW_S = 60.0
 SCANT = 30.0

@@ -5,7 +5,7 @@ https://docs.github.com/en/rest/actions/concurrency-groups?apiVersion=2022-11-28
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from quarterdeck_adapters.ci.values import Json, rows, shown, text, whole
@@ -58,7 +58,7 @@ class Queueing:
         return f"pending: it waits for its concurrency group {shown(file.group, 80)}" if file.group else PLAIN
 
 
-def told(group: str, ahead: list[Json], numbers: Mapping[int, str]) -> str:
+def told(group: str, ahead: Sequence[Json], numbers: Mapping[int, str]) -> str:
     """The group, and what is ahead in it."""
     named = []
     for each in ahead[:MOST_AHEAD]:
