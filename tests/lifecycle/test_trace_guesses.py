@@ -75,7 +75,7 @@ def test_a_number_in_a_tag_is_no_sha() -> None:
 
 
 def test_the_same_tag_name_in_git_is_a_guess_and_never_beside_a_label() -> None:
-    tagged = commit("c", refs=("v1",))
+    tagged = commit("c", refs=("tag: v1",))
     bare_image, labelled = tag("team/api:v1", "i"), tag("team/api:v1", "j", "other")
     found = thread([tagged, bare_image], bare_image)
     assert guesses(found)[sha("c")[:10]] is True

@@ -22,7 +22,7 @@ MAYBE = st.one_of(st.none(), SEEDS)
 
 RECORDS: st.SearchStrategy[Record] = st.one_of(
     st.builds(made.commit, SEEDS, st.sampled_from(["", "fix (#1)", "more (#2)"]),
-              st.sampled_from(["/src/api", "/b/api"]), st.sampled_from([(), ("v1",), ("v2",)])),
+              st.sampled_from(["/src/api", "/b/api"]), st.sampled_from([(), ("tag: v1",), ("tag: v2", "main")])),
     st.builds(made.pull, NUMBERS, SEEDS, HOMES),
     st.builds(made.run, NUMBERS, SEEDS, HOMES, st.sampled_from([(), (1,), (2,)])),
     st.builds(made.tag, st.sampled_from(["team/api:v1", "team/api:v2", f"team/api:{made.sha('a')[:7]}"]), SEEDS, MAYBE),

@@ -32,6 +32,8 @@ class Commands(click.Group):
         "changes": ("quarterdeck.commands.records:changes", "what changed in the last 7 days"),
         "ledger": ("quarterdeck.commands.records:ledger", "what was done from here"),
         "logs": ("quarterdeck.commands.logs:logs", "the log of a thing"),
+        "where": ("quarterdeck.commands.trace:where_command", "in which environments a commit, image or model runs"),
+        "trace": ("quarterdeck.commands.trace:trace_command", "from a commit to its model in production, or back"),
         "wait": ("quarterdeck.commands.wait:wait", "until it ends, fires, clears, moves or is healthy"),
         "do": ("quarterdeck.commands.do:do", "any verb, without a screen"),
         "demo": ("quarterdeck.commands.demo:demo", "the deck on the practice world"),

@@ -186,9 +186,8 @@ def _of_commit(record: Commit) -> Iterator[Fact]:
     if named := _NUMBERED.search(record.subject):
         yield Fact("subject", f"{name}#{named[1] or named[2]}", "the commit's subject")
     for ref in record.refs:
-        tag = ref.removeprefix("tag: ")
-        if tag:
-            yield Fact("tagname", f"{name}:{tag}", f"git ref {tag}")
+        if ref.startswith("tag: "):
+            yield Fact("tagname", f"{name}:{ref[5:]}", f"git tag {ref[5:]}")
 
 
 def _of_container(record: Container) -> Iterator[Fact]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from quarterdeck_lifecycle.kinds import Container, ModelVersion, Operation, Repository, Run, Tag
+from quarterdeck_lifecycle.kinds import Commit, Container, ModelVersion, Operation, Repository, Run, Tag
 from quarterdeck_lifecycle.records import Record, Ref
 from quarterdeck_lifecycle.trace.facts import SHORT, bare, image_name, last_name
 from quarterdeck_lifecycle.trace.graph import BARE, Graph
@@ -95,20 +95,25 @@ def _tagged(words: str, graph: Graph) -> list[Ref]:
 
 
 def _branch(words: str, graph: Graph) -> list[Ref]:
+    """The commit of a branch: of the work tree, of the history that was read, else of its latest run, by repository."""
     name, colon, branch = words.rpartition(":")
     heads: dict[str, tuple[float, Ref]] = {}
-    for record in graph.records("repository", "run"):
-        if isinstance(record, Repository):
-            repository, head, at = last_name(record.path), record.head, float("inf")
-        elif isinstance(record, Run):
-            repository, head, at = last_name(record.repository), record.head, record.updated_at or 0.0
-        else:
-            continue
-        if getattr(record, "branch", "") != branch or (colon and repository != name.lower()) or not head:
-            continue
-        if repository not in heads or at > heads[repository][0]:
+    for record in graph.records("repository", "commit", "run"):
+        repository, head, at = _head(record, branch)
+        if head and (not colon or repository == name.lower()) and at >= heads.get(repository, (0.0, None))[0]:
             heads[repository] = at, bare("commit", head)
     return [ref for _, ref in heads.values()]
+
+
+def _head(record: Record, branch: str) -> tuple[str, str, float]:
+    """The repository, the commit that a row tells to be the branch's, and when; no commit where it is another's."""
+    if isinstance(record, Repository) and record.branch == branch:
+        return last_name(record.path), record.head, 9e15
+    if isinstance(record, Commit) and {branch, f"HEAD -> {branch}"} & set(record.refs):
+        return last_name(record.ref.id.partition("\0")[0]), record.sha, 9e14
+    if isinstance(record, Run) and record.branch == branch:
+        return last_name(record.repository), record.head, record.updated_at or 0.0
+    return "", "", 0.0
 
 
 def _pull(words: str, graph: Graph) -> list[Ref]:

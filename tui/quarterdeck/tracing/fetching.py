@@ -1,0 +1,149 @@
+"""What a trace asks for beyond the listings, when it is wanted: the history of commits. Every wait has a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Timeout
+from quarterdeck_lifecycle.kinds import Commit, Repository
+from quarterdeck_lifecycle.ports import Between, ComparesRevisions, Drills
+from quarterdeck_lifecycle.records import Ref
+from quarterdeck_lifecycle.trace.facts import last_name
+from quarterdeck_lifecycle.trace.graph import Graph
+from quarterdeck_lifecycle.trace.history import Pair, Relation, relation
+from quarterdeck_lifecycle.trace.resolve import Several, resolve
+
+if TYPE_CHECKING:
+    from quarterdeck.boot import Boot
+
+DEADLINE_S = 10.0
+PAGES = 20
+"""Pages of a hundred commits of each repository that a commit is looked for in."""
+AT_ONCE = 4
+PAIRS = 40
+"""So many histories are asked for at most."""
+
+
+class Histories(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies between pairs of commits (old, new), and why it cannot be told for the others."""
+
+    found: Mapping[Pair, Between] = {}
+    why: Mapping[Pair, str] = {}
+
+
+async def find(words: str, boot: Boot, graph: Graph) -> tuple[Ref, ...]:
+    """What the words name; where no row tells of it, the histories of the repositories are read for it.
+
+    Raises Several, LookupError.
+    """
+    try:
+        return resolve(words, graph)
+    except Several:
+        raise
+    except LookupError:
+        named = words.startswith("git:") or ":" not in words
+        if not named or not await _read_until(words, boot, graph):
+            raise
+        return resolve(words, graph)
+
+
+async def _read_until(words: str, boot: Boot, graph: Graph) -> bool:
+    """Read histories a page of each repository at a time until the words name something; whether they do."""
+    pages: dict[Ref, str] = {record.ref: "" for record in graph.records("repository")}
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DEADLINE_S):
+            for _ in range(PAGES):
+                for ref, page in list(pages.items()):
+                    pages[ref] = await read_page(boot, graph, ref, page)
+                    if not pages[ref]:
+                        del pages[ref]
+                try:
+                    resolve(words, graph)
+                except Several:
+                    return True
+                except LookupError:
+                    if not pages:
+                        return False
+                    continue
+                return True
+    return False
+
+
+async def read_page(boot: Boot, graph: Graph, ref: Ref, page: str = "") -> str:
+    """Take a page of a repository's commits into the graph; answers the next page, empty at the end or on failure."""
+    source = boot.hub.sources.get(ref.source)
+    if not isinstance(source, Drills):
+        return ""
+    with boot.busy.work(f"history of {ref.id}"):
+        try:
+            listing, following = await source.children(ref, page)
+        except QuarterdeckError:
+            return ""
+    for row in listing.rows:
+        if isinstance(row, Commit):
+            graph.add(row)
+    return following
+
+
+async def between(boot: Boot, graph: Graph, pairs: Iterable[Pair]) -> Histories:
+    """Ask the repositories what lies between pairs of commits, a few at a time."""
+    limit = asyncio.Semaphore(AT_ONCE)
+    wanted = list(dict.fromkeys(pairs))[:PAIRS]
+
+    async def ask(pair: Pair) -> Between | str:
+        async with limit:
+            return await _between(boot, graph, pair)
+
+    answers = dict(zip(wanted, await asyncio.gather(*map(ask, wanted)), strict=True))
+    return Histories(
+        found={pair: said for pair, said in answers.items() if isinstance(said, Between)},
+        why={pair: said for pair, said in answers.items() if isinstance(said, str)},
+    )
+
+
+def relations(found: Histories, graph: Graph) -> dict[Pair, Relation]:
+    """How each asked commit stands to the one that runs."""
+    return {pair: relation(said, _subject(graph, pair[0])) for pair, said in found.found.items()}
+
+
+async def _between(boot: Boot, graph: Graph, pair: Pair) -> Between | str:
+    why = "no repository here has both commits"
+    with boot.busy.work("history between two commits"):
+        for repository in _repositories(graph, pair):
+            source = boot.hub.sources.get(repository.ref.source)
+            if not isinstance(source, ComparesRevisions):
+                continue
+            try:
+                async with asyncio.timeout(DEADLINE_S):
+                    return await source.between(repository.path, *pair)
+            except NotFound:
+                continue
+            except (QuarterdeckError, TimeoutError) as error:
+                why = str(error) or str(Timeout("the history", source=source.name, why=f"not within {DEADLINE_S:g} s"))
+    return why
+
+
+def _repositories(graph: Graph, pair: Pair) -> Iterator[Repository]:
+    """The repositories to ask, those first that what tells of the commits names as its own."""
+    named: set[str] = set()
+    for sha in pair:
+        for ref in graph.telling("commit", sha):
+            known = graph.known(ref)
+            named |= {last_name(home) for home in known.of("repository")}
+            if ref.kind == "commit":
+                named.add(last_name(ref.id.partition("\0")[0]))
+    rows = [row for row in graph.records("repository") if isinstance(row, Repository)]
+    yield from sorted(rows, key=lambda row: last_name(row.path) not in named)
+
+
+def _subject(graph: Graph, sha: str) -> str:
+    for ref in graph.telling("commit", sha, "commit", "repository"):
+        record = graph.record(ref)
+        if subject := getattr(record, "subject", ""):
+            return str(subject)
+    return ""
