@@ -8,7 +8,7 @@ from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -103,10 +103,11 @@ class ArgumentsDialog(Dialog[dict[str, str]]):
         """A field for each argument."""
         with Vertical():
             yield line(self._verb.title, "bold")
-            for argument in self._verb.args:
-                words = argument.prompt + (f" ({' | '.join(argument.choices)})" if argument.choices else "")
-                yield line(words if argument.required else f"{words} (may be empty)", "dim")
-                yield PromptInput(self._given.get(argument.name, argument.default), id=f"arg-{argument.name}")
+            with VerticalScroll(classes="body", can_focus=False):
+                for argument in self._verb.args:
+                    words = argument.prompt + (f" ({' | '.join(argument.choices)})" if argument.choices else "")
+                    yield line(words if argument.required else f"{words} (may be empty)", "dim")
+                    yield PromptInput(self._given.get(argument.name, argument.default), id=f"arg-{argument.name}")
             yield Static("", id="problem", classes="line")
             yield line("Enter goes on to the preview, Esc cancels; nothing is sent yet", "dim")
 
