@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from quarterdeck_adapters.jenkins import checkouts, mapping
+from quarterdeck_adapters.jenkins.logs import stamped
 from quarterdeck_adapters.jenkins.mapping import Found, Home
 from quarterdeck_adapters.jenkins.parameters import MASK, definitions, input_of, masked, parameter_of
 from quarterdeck_adapters.jenkins.places import Place, item_of, job_of, path_of, place_of, roots
 from quarterdeck_adapters.jenkins.progressive import Answered, Progress
 from quarterdeck_adapters.jenkins.walking import jobs_in, tree
 from quarterdeck_lifecycle.records import Ref, Status
+from quarterdeck_lifecycle.text import LogLine
 
 HOME = Home("ci", "", "https://ci.example/jenkins")
 SHA = "0123456789" * 4
@@ -253,3 +255,10 @@ def test_a_log_that_was_not_read_from_its_start_is_known_again_by_its_head() -> 
 def test_what_came_at_once_and_was_not_kept_is_counted() -> None:
     piece = Progress().piece(Answered(b"end\n", 9_000_000, False, 8_999_996))
     assert (piece.data, piece.ended, piece.anew) == (b"end\n", True, "8,999,996 bytes came at once and are not shown")
+
+
+def test_the_time_that_timestamps_write_is_the_line_s_own() -> None:
+    line = stamped(LogLine("[2023-11-14T22:13:20.500Z] ok", ((0, 10, "dim"), (27, 29, "green")), "", None), "train")
+    assert line == LogLine("ok", ((0, 2, "green"),), "train", 1_700_000_000.5)
+    for other in ("plain", "[2023-99-99T22:13:20Z] x", "[Pipeline] sh"):
+        assert stamped(LogLine(other, (), "", None), "") == LogLine(other, (), "", None)

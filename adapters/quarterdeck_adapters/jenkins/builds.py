@@ -69,7 +69,7 @@ class Trigger(Making):
             verb=self.verb, ref=run.ref, record=run, args=args, title=f"build {shown(job)}",
             steps=(self.step("POST", path, masked(sent, known)),),
             impact=(f"a new build of {shown(job)}{f' with {listed}' if listed else ''}",), warnings=tuple(warnings),
-            before=f"{run.name}, {run.state}", after="a queue item, then a build of it",
+            before="no new build", after="a queue item, then a build of it",
             token=(key, job, path, sent, known),
             inverse=("run.cancel", {MADE_BY: key}),
         )  # fmt: skip

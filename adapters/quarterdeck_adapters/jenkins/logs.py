@@ -6,6 +6,7 @@ https://javadoc.jenkins.io/plugin/workflow-support/org/jenkinsci/plugins/workflo
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import msgspec
 
 from quarterdeck_adapters.ci import failing
 from quarterdeck_adapters.ci.tail import Piece, follow
-from quarterdeck_adapters.ci.values import Json, rows, shown, text
+from quarterdeck_adapters.ci.values import Json, epoch, rows, shown, text
 from quarterdeck_adapters.jenkins import mapping
 from quarterdeck_adapters.jenkins.api import Api
 from quarterdeck_adapters.jenkins.places import WHOLE, Place, path_of
@@ -30,6 +31,18 @@ if TYPE_CHECKING:
 MODE = "live, every 5 s"
 POLL_S = 5.0
 LAST_BYTES = 16 * 1024
+_STAMP = re.compile(r"\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)\] ?")
+
+
+def stamped(line: LogLine, name: str) -> LogLine:
+    """A line with the time that the timestamps of a Pipeline write before it (the Timestamper plugin). Pure."""
+    match = _STAMP.match(line.text)
+    at = epoch(match[1]) if match is not None else None
+    if match is None or at is None:
+        return LogLine(line.text, line.spans, name, line.at)
+    end = match.end()
+    spans = tuple((max(0, start - end), stop - end, style) for start, stop, style in line.spans if stop > end)
+    return LogLine(line.text[end:], spans, name, at)
 
 
 async def tail(source: JenkinsSource, refs: Sequence[Ref], options: LogOptions) -> AsyncIterator[LogBatch]:
@@ -90,7 +103,7 @@ async def _one(source: JenkinsSource, path: str, name: str, options: LogOptions)
             # The window begins anywhere in a line.
             first = False
             return None
-        return LogLine(line.text, line.spans, name, line.at)
+        return stamped(line, name)
 
     batches = follow(piece, options, sleep=source.sleep, pause_s=POLL_S, read_line=read_line, name=name)
     async for batch in batches:

@@ -13,19 +13,18 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from quarterdeck_adapters.ci.api import together
-from quarterdeck_adapters.ci.timing import with_medians
 from quarterdeck_adapters.ci.values import Json, rows, section, shown, text, whole
 from quarterdeck_adapters.jenkins import mapping
 from quarterdeck_adapters.jenkins.api import Api
+from quarterdeck_adapters.jenkins.composing import Composer, Held
 from quarterdeck_adapters.jenkins.mapping import Found, Home, Spot
 from quarterdeck_adapters.jenkins.places import Place, inside, job_of, path_of
-from quarterdeck_adapters.jenkins.stages import Stages
+from quarterdeck_adapters.jenkins.stages import Stages, job_name
 from quarterdeck_adapters.jenkins.walking import Walk
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError, RateLimited
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Listing
 from quarterdeck_lifecycle.records import Status
-from quarterdeck_lifecycle.superseded import settle
 
 BUILDS = 30
 JOBS = 100
@@ -46,21 +45,6 @@ ITEM = (
 )
 
 
-class Held(NamedTuple):
-    """The builds of a job as they were read: `last` is the newest one's number."""
-
-    job: Found
-    read_at: float
-    runs: list[Run]
-    plain: frozenset[str]
-    """Ids of runs that are no Pipeline's: they have no stages."""
-
-    @property
-    def moving(self) -> bool:
-        """Whether one of them goes on."""
-        return any(run.state == "running" for run in self.runs)
-
-
 class Waiting(NamedTuple):
     """The queue: items of jobs, and what steps of running builds wait for, by job and number."""
 
@@ -79,6 +63,8 @@ class Runs:
         self.walk = Walk(api, names)
         self._builds, self._jobs = builds, jobs
         self._held: dict[str, Held] = {}
+        self._waiting = Waiting([], {})
+        self._composer = Composer()
         self._numbers: OrderedDict[tuple[str, int], int] = OrderedDict()
 
     async def listing(self, notes: Sequence[str] = ()) -> Listing:
@@ -94,21 +80,17 @@ class Runs:
         waiting, trouble = await self._queue()
         told += trouble
         wanted = {job.name for job in jobs}
-        runs = [run for name, held in self._held.items() if name in wanted for run in held.runs]
+        held = [each for name, each in self._held.items() if name in wanted]
+        runs = [run for each in held for run in each.runs if run.state != "success"]
         spots, trouble = await self._look(runs)
         told += trouble
-        seated = [
-            mapping.seated(run, spots.get(run.ref.id), waiting.steps.get((self._job_of(run), int(run.number)), ""))
+        steps = {
+            run.ref.id: why
             for run in runs
-        ]
-        rows_ = {run.ref.id: run for run in [*self._queued(waiting, known), *seated]}
-        ordered = sorted(rows_.values(), key=lambda run: (-(run.created_at or 0.0), run.ref.id))
-        return Listing(
-            rows=mapping.rested(settle(with_medians(ordered))), partial="; ".join(told), budget=self.api.budget
-        )
-
-    def _job_of(self, run: Run) -> str:
-        return run.ref.id.partition("@")[0].partition("#")[0]
+            if run.state == "running" and (why := waiting.steps.get((job_name(run), int(run.number))))
+        }
+        rows_ = self._composer.rows(held, self._queued(waiting, known), spots, steps)
+        return Listing(rows=rows_, partial="; ".join(told), budget=self.api.budget)
 
     async def _read(self, jobs: Sequence[Found]) -> list[str]:
         """Ask for the builds of the jobs that moved. Returns what went wrong."""
@@ -116,7 +98,7 @@ class Runs:
         asked = [job for job in jobs if job.last and self._stale(job, now)]
         told: list[str] = []
         failures = 0
-        for job, answer in zip(asked, await together(self._newest(job) for job in asked), strict=True):
+        for job, answer in zip(asked, await together(self._newest(job, now) for job in asked), strict=True):
             if isinstance(answer, AuthFailed | RateLimited):
                 raise answer
             if isinstance(answer, QuarterdeckError):
@@ -125,7 +107,7 @@ class Runs:
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                self._held[job.name] = self._made(job, answer, now)
+                self._held[job.name] = answer
         return [*told, f"and {failures - 1} more jobs"] if failures > 1 else told
 
     def _stale(self, job: Found, now: float) -> bool:
@@ -135,9 +117,9 @@ class Runs:
             or not 0 <= now - held.read_at < REREAD_S
         )  # fmt: skip
 
-    async def _newest(self, job: Found) -> list[Json]:
+    async def _newest(self, job: Found, now: float) -> Held:
         body = await self.api.fields(path_of(job.name), f"builds[{BUILD}]{{0,{self._builds}}}")
-        return rows(body, "builds")
+        return self._made(job, rows(body, "builds"), now)
 
     def _made(self, job: Found, builds: list[Json], now: float) -> Held:
         made: dict[str, Run] = {}
@@ -163,7 +145,8 @@ class Runs:
             made = {
                 id: run if run.link("repository") else replaced(run, slug) for id, run in made.items()
             }
-        return Held(job, now, list(made.values()), frozenset(plain))
+        moving = any(run.state == "running" for run in made.values())
+        return Held(job, now, list(made.values()), frozenset(plain), moving)
 
     def remember(self, job: str, queue: int, number: int) -> None:
         """That an item of the queue became a build."""
@@ -174,11 +157,12 @@ class Runs:
 
     async def _queue(self) -> tuple[Waiting, list[str]]:
         try:
-            return await self.queue(), []
+            self._waiting = await self.queue()
         except (AuthFailed, RateLimited):
             raise
         except QuarterdeckError as error:
-            return Waiting([], {}), [f"the queue: {error.short}"]
+            return self._waiting, [f"the queue: {error.short}"]
+        return self._waiting, []
 
     async def queue(self) -> Waiting:
         """What waits. Raises QuarterdeckError."""
