@@ -17,9 +17,13 @@ from quarterdeck_adapters.github.deployment_mapping import Told
 from quarterdeck_adapters.github.describe_deployment import environment_section, statuses_section
 from quarterdeck_adapters.github.mapping import Home
 from quarterdeck_demo.faults import Status as Answer
+from quarterdeck_demo.github.progress import LiveRun
 from quarterdeck_demo.hostile import HOSTILE
 from quarterdeck_demo.messages import Request, Response, json_response
 from quarterdeck_demo.story import Story
+from quarterdeck_demo.story.records import Job as Plan
+from quarterdeck_demo.story.records import Run as Planned
+from quarterdeck_demo.story.records import Step
 from quarterdeck_lifecycle.errors import Conflict, Forbidden
 from quarterdeck_lifecycle.kinds import Deployment
 from quarterdeck_lifecycle.records import Ref, Status
@@ -245,15 +249,23 @@ async def test_what_was_deployed_by_another_program_says_so(hub: Rig, bench: Ben
         await bench.preview("deployment.redeploy", ref(WAITS))
 
 
-async def test_a_run_told_by_its_commit_and_time_alone_is_a_warning(hub: Rig, bench: Bench) -> None:
+async def test_a_run_may_be_told_by_its_commit_and_time_alone_which_is_a_warning(hub: Rig, bench: Bench) -> None:
     async def app(request: Request) -> Response:
-        if request.path.endswith(f"/deployments/{BY_RUN}/statuses"):
+        if "/deployments/" in request.path and request.path.endswith("/statuses"):
             return json_response([{**STATUS, "state": "success"}])
         return await hub.github.handler(request)
 
     hub.app = app
     with pytest.raises(Conflict, match="which of 2 jobs of its run deployed is not told"):
         await bench.preview("deployment.redeploy", ref(BY_RUN))
+    at, people = hub.story.now - 7200, hub.story.people
+    job, sha = Plan("ship", (Step("Go", 5),), environment="canary"), hub.story.repositories[API].tags["v38"]
+    run = Planned(9_900_600, 600, API, 7101, "one job", "main", sha, "workflow_dispatch", people["op2"], at, at, (job,))
+    live = hub.github.state.runs[run.id] = LiveRun.of(run)
+    live.decide("canary", approved=True, at=at + 10, login="op2", comment="")
+    preview = await bench.preview("deployment.redeploy", ref(990060010))
+    assert preview.warnings == ("that deploy-prod #600 made it is only told by its commit and time",)
+    assert preview.steps[0].call.endswith("/actions/jobs/990060010/rerun")
 
 
 async def test_somebody_elses_deployment_in_between_is_seen(hub: Rig, bench: Bench) -> None:
