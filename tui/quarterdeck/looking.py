@@ -11,9 +11,10 @@ from quarterdeck.panes.freshness import explain
 from quarterdeck.views.catalog import TABS
 from quarterdeck.widgets.prompt import PromptBar
 from quarterdeck_lifecycle.kinds import Service
+from quarterdeck_lifecycle.owner import owner_of
 from quarterdeck_lifecycle.policy import Place
 from quarterdeck_lifecycle.ports import Describes, Drills, TailsLogs
-from quarterdeck_lifecycle.records import PANES, Record, Ref, Status
+from quarterdeck_lifecycle.records import PANES, Ref, Status
 
 if TYPE_CHECKING:
     from quarterdeck.deck import DeckScreen
@@ -343,33 +344,3 @@ class Looking:
             deck.app.say(f"no row says which of {names} to open: W works on a row's source", "warning")
         elif places:
             deck.app.toggle_writing(places[0])
-
-
-def owner_of(record: Record, records: list[Record]) -> Record | None:
-    """The record that this one's links point to: by commit, by image digest, by model and version, by run id."""
-    wanted = {(str(link.kind), link.value) for link in record.links}
-    by_kind = {
-        "container": ("tag", "image", "run", "repository"),
-        "image": ("tag", "run", "repository"),
-        "tag": ("run", "repository"),
-        "run": ("pull_request", "repository"),
-        "pull_request": ("repository",),
-        "version": ("model", "training_run"),
-        "endpoint": ("version", "container"),
-        "alert": ("series", "container"),
-    }
-    for kind in by_kind.get(record.kind, ()):
-        for other in records:
-            if other.kind == kind and other.ref != record.ref and _joined(wanted, other):
-                return other
-    return None
-
-
-def _joined(wanted: set[tuple[str, str]], other: Record) -> bool:
-    if any((link.kind, link.value) in wanted for link in other.links):
-        return True
-    facts = {
-        ("commit", getattr(other, "head", "")), ("digest", getattr(other, "digest", "")), ("model", other.name),
-        ("training_run", getattr(other, "run_id", "")), ("digest", other.ref.id), ("container", other.name),
-    }  # fmt: skip
-    return any(value and (kind, value) in wanted for kind, value in facts)

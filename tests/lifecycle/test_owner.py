@@ -1,0 +1,59 @@
+"""What a row belongs to, by its links alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from quarterdeck_lifecycle.kinds import Deployment, Repository, Run
+from quarterdeck_lifecycle.owner import owner_of
+from quarterdeck_lifecycle.records import Link, Record, Ref, Status
+
+HEAD = "a" * 40
+
+
+def repository(name: str, remote: str, head: str = "b" * 40) -> Repository:
+    links = (Link(kind="repository", value=remote, evidence="remote"), Link(kind="commit", value=head, evidence="HEAD"))
+    return Repository(ref=Ref("git", "repository", f"/src/{name}"), name=name, path=f"/src/{name}", links=links)
+
+
+def run(source: str, slug: str, remote: str, head: str = HEAD) -> Run:
+    links = (Link(kind="repository", value=remote, evidence="url"), Link(kind="commit", value=head, evidence="sha"))
+    return Run(
+        ref=Ref(source, "run", f"{slug}/1"), name="ci #1", status=Status.OK, system=source, repository=slug, number="1",
+        head=head, links=links,
+    )  # fmt: skip
+
+
+API = repository("api", "github.com/acme/api")
+ETL = repository("etl", "github.com/acme/etl", HEAD)
+
+
+@pytest.mark.parametrize(
+    ("row", "owner"),
+    [
+        (run("gh", "acme/api", "github.com/acme/api", "c" * 40), API),
+        (run("gitlab", "acme/api", "gitlab.acme.example/acme/api", "c" * 40), API),
+        (run("jenkins", "acme/other", "git.acme.example/acme/other"), ETL),
+        (run("jenkins", "acme/other", "git.acme.example/acme/other", "c" * 40), None),
+        (run("jenkins", "", "", "c" * 40), None),
+    ],
+    ids=["the remote", "the same path elsewhere", "its commit", "nothing of it", "a run that names no repository"],
+)
+def test_a_run_belongs_to_its_working_copy(row: Run, owner: Record | None) -> None:
+    assert owner_of(row, [API, ETL, row]) == owner
+
+
+def test_of_two_working_copies_of_one_path_none_is_guessed() -> None:
+    mirror = repository("mirror", "gitlab.com/acme/api")
+    row = run("codepipeline", "acme/api", "codestar/acme/api", "c" * 40)
+    assert owner_of(row, [API, mirror, row]) is None
+
+
+def test_a_deployment_belongs_to_the_run_that_made_it() -> None:
+    built = run("gitlab", "acme/api", "gitlab.acme.example/acme/api")
+    link = Link(kind="run", value=built.ref.id, evidence="deployable")
+    made = Deployment(
+        ref=Ref("gitlab", "deployment", "acme/api/7"), name="prod", status=Status.OK, system="gitlab",
+        repository="acme/api", target="prod", links=(link,),
+    )  # fmt: skip
+    assert owner_of(made, [API, built, made]) == built
