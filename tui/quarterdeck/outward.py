@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from quarterdeck.looking import owner_of
 from quarterdeck.panes.lines import place_words
 from quarterdeck_config.schema import Command
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ledger import Entry, op_id
+from quarterdeck_lifecycle.owner import owner_of
 from quarterdeck_lifecycle.records import Record
 from quarterdeck_lifecycle.state import StateError
 from quarterdeck_lifecycle.text import clean_line
