@@ -12,7 +12,7 @@ from typing import Any
 
 from quarterdeck_adapters.local.book import Book
 from quarterdeck_adapters.local.definitions import key_of
-from quarterdeck_adapters.local.journal import Journal
+from quarterdeck_adapters.local.journal import write_past
 from quarterdeck_adapters.local.model import Event, Spec, StepSpec, Tree
 from quarterdeck_adapters.local.runner import log_name
 from quarterdeck_demo.ci import LOCAL
@@ -60,7 +60,7 @@ def source(folder: Path) -> dict[str, Any]:
     return {"name": "local-ci", "system": LOCAL, "options": {"folder": str(folder)}}
 
 
-def write_past(story: Story, now: float, folder: Path) -> None:
+def write_runs(story: Story, now: float, folder: Path) -> None:
     """Write the runs of the last days. Raises QuarterdeckError, OSError."""
     repository, random = _repository(story), Random(story.seed)
     book = Book({}, folder=str(folder))
@@ -81,21 +81,21 @@ def _write(book: Book, story: Story, commit: Commit, at: float, end: str, random
     spec = book.make(Spec(pipeline=NAME, key=key_of(NAME, str(path)), number=0, project=str(path.parent.parent),
                           steps=steps, tree=tree, actor=commit.author.login, created_at=at))  # fmt: skip
     folder = book.folder(spec.key, spec.number)
-    journal = Journal(folder)
-    journal.add(Event(what="begun", at=at + 0.1, pid=2, start="0", host=os.uname().nodename, boot="before"))
+    events = [Event(what="begun", at=at + 0.1, pid=2, start="0", host=os.uname().nodename, boot="before")]
     now = at + 0.1
     for step, (name, _, seconds) in enumerate(STEPS):
-        journal.add(Event(what="step", at=now, step=step, pid=3, start="0"))
+        events.append(Event(what="step", at=now, step=step, pid=3, start="0"))
         if end == "lost" and step == 2:
+            write_past(folder, events)
             return
         now += seconds * random.uniform(0.85, 1.25)
         state = end if step == 2 and end != "success" else "success"
         code = {"failure": 1, "cancelled": -15}.get(state, 0)
         (folder / log_name(step)).write_text(_log(name, state, commit))
-        journal.add(Event(what="ended", at=now, step=step, state=state, code=code,
-                          why="exit code 1" if state == "failure" else ""))  # fmt: skip
+        events.append(Event(what="ended", at=now, step=step, state=state, code=code,
+                            why="exit code 1" if state == "failure" else ""))  # fmt: skip
     why = {"failure": "test: exit code 1", "cancelled": f"by {commit.author.login} (local)"}.get(end, "")
-    journal.add(Event(what="done", at=now, state=end, why=why))
+    write_past(folder, [*events, Event(what="done", at=now, state=end, why=why)])
 
 
 def _log(name: str, state: str, commit: Commit) -> str:

@@ -137,7 +137,7 @@ class World:
         if LOCAL in self._ci:
             from quarterdeck_demo import local
 
-            local.write_past(story, self.clock(), self.folder / "local")
+            local.write_runs(story, self.clock(), self.folder / "local")
             made["pipelines"] = local.pipelines(story)
             sources.append(local.source(self.folder / "local"))
         if self.drill:

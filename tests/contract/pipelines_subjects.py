@@ -9,11 +9,12 @@ from typing import Any, Protocol
 
 import msgspec
 
+from contract.local_subject import opened_local
 from parts.practice import Clock
 from quarterdeck_adapters import catalog
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_config.schema import Config, SecretRef
-from quarterdeck_demo.ci import SERVERS, ci_server
+from quarterdeck_demo.ci import LOCAL, SERVERS, ci_server
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.github import GitHubServer
 from quarterdeck_demo.server import Server
@@ -45,6 +46,8 @@ class Subject:
     """Its reads are POST too, so that the method tells nothing."""
     ends_after_s: float = 3600.0
     """Seconds until what runs has ended by itself."""
+    served: bool = True
+    """False: there is no server that could fail."""
     stops_in_s: float = 0.0
     """Seconds that a cancelled run goes on, as what runs in it is let end."""
 
@@ -83,6 +86,10 @@ class _GitHub(GitHubServer):
 @asynccontextmanager
 async def opened(subject: Subject, story: Story) -> AsyncIterator[Opened]:
     """Serve a system on loopback, with a source on it."""
+    if subject.system == "local":
+        async with opened_local(story) as (here, nobody, clock):
+            yield Opened(subject, here, nobody, clock, story)
+        return
     clock = Clock(story.now)
     server = _GitHub(story, clock) if subject.system == "github" else ci_server(subject.system, story, clock)
     serving = Server(server.handler, faults=Faults(), clock=clock)
@@ -135,6 +142,15 @@ SUBJECTS: Sequence[Subject] = (
         cannot={"job.cancel": "run", "job.start": "manual"}, stops_in_s=200.0,
     ),
     Subject(
+        system="local", gone="check-0000000000/99", served=False, moving=lambda run: run.name == "long #1",
+        starts=lambda run: run.workflow == "check" and run.status is Status.OK,
+        cannot={
+            "run.approve": "waits for nobody", "run.reject": "waits for nobody", "job.rerun": "failed step",
+            "job.cancel": "cancel the run", "job.start": "manual", "job.rollback": "stages",
+            "job.hold": "transitions", "job.release": "transitions",
+        },
+    ),
+    Subject(
         system="travis", gone="acme/scorer/1", trigger={"ref": "main", "inputs": "DEPLOY_TO=prod"},
         cannot={
             "run.approve": "approvals", "run.reject": "approvals", "job.start": "manual", "job.rollback": "deployments",
@@ -145,5 +161,5 @@ SUBJECTS: Sequence[Subject] = (
 
 
 def served() -> list[Subject]:
-    """Those whose practice server is here."""
-    return [subject for subject in SUBJECTS if subject.system == "github" or subject.system in SERVERS]
+    """Those whose practice server is here, and this machine, which needs none."""
+    return [subject for subject in SUBJECTS if subject.system in ("github", LOCAL, *SERVERS)]

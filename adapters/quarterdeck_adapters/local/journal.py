@@ -44,6 +44,11 @@ class Journal:
             os.close(handle)
 
 
+def write_past(folder: Path, events: Iterable[Event]) -> None:
+    """Write the journal of a run of the past, whole. Raises OSError."""
+    (folder / JOURNAL).write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+
+
 def write_spec(folder: Path, spec: Spec) -> None:
     """Write what a run is asked to do. Raises OSError."""
     handle = os.open(folder / SPEC, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
