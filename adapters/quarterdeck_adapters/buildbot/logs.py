@@ -9,7 +9,8 @@ https://docs.buildbot.net/latest/developer/raml/log.html
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -135,7 +136,7 @@ class Tail:
     def _named(self, words: str) -> str:
         return f"{self.label}: {words}" if self.label else words
 
-    async def batches(self) -> AsyncIterator[LogBatch]:
+    async def batches(self) -> AsyncGenerator[LogBatch, None]:
         """Lines until there is nothing more to come. Raises QuarterdeckError."""
         try:
             known = await self.source.runs.read(self.place)
@@ -243,18 +244,21 @@ class Tail:
             yield replace(batch, lines=[line._replace(source=self.label) for line in batch.lines])
 
 
-async def merged(tails: Sequence[Tail]) -> AsyncIterator[LogBatch]:
+async def merged(tails: Sequence[Tail]) -> AsyncGenerator[LogBatch, None]:
     """Several logs as they come, none waiting for another; the first failure ends all. Raises QuarterdeckError."""
     if len(tails) == 1:
-        async for batch in tails[0].batches():
-            yield batch
+        # Closed with us, not when it is collected: it holds a stream of events.
+        async with aclosing(tails[0].batches()) as batches:
+            async for batch in batches:
+                yield batch
         return
     queue: asyncio.Queue[LogBatch | BaseException | None] = asyncio.Queue(maxsize=8)
 
     async def fill(one: Tail) -> None:
         try:
-            async for batch in one.batches():
-                await queue.put(batch)
+            async with aclosing(one.batches()) as batches:
+                async for batch in batches:
+                    await queue.put(batch)
             await queue.put(None)
         except Exception as error:
             await queue.put(error)

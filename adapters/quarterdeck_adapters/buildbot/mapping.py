@@ -27,7 +27,8 @@ PROPERTIES = (
     "branch", "revision", "got_revision", "repository", "project", "codebase", "scheduler", "owner", "owners",
     "reason", "workername", "image", "digest", "image_digest", "model_version",
 )  # fmt: skip
-_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?:[^/@]*@)?(?P<host>[^/:@]+)(?::\d+/|[:/])(?P<path>.+)")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?(?P<host>[^/:@]+)(?::\d*)?/(?P<path>.+)")
+_SCP = re.compile(r"[^/@:]+@(?P<host>[^/:@]+):(?P<path>.+)")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -102,9 +103,9 @@ def took(payload: Json) -> float | None:
 
 def repository(address: str) -> tuple[str, str]:
     """(`host/acme/fraud-api`, `acme/fraud-api`) of a clone's address; a folder has a name alone."""
-    found = _ADDRESS.fullmatch(address) if "://" in address or re.match(r"[^/]+@[^/]+:", address) else None
-    path = (found["path"] if found else address.removeprefix("file://")).rstrip("/").removesuffix(".git").strip("/")
-    if found is None or address.startswith("file:"):
+    found = None if address.startswith("file:") else _URL.fullmatch(address) or _SCP.fullmatch(address)
+    path = (found["path"] if found else address).rstrip("/").removesuffix(".git").strip("/")
+    if found is None:
         return "", path.rpartition("/")[2]
     return f"{found['host'].lower()}/{path}", path
 

@@ -127,7 +127,8 @@ class Runs:
         found = await self.api.rows(
             "builds", "builds", order="-buildid", limit=LIMIT, property=list(PROPERTIES), **self._wanted(), **params
         )
-        return ids(found, "buildid")
+        newest = sorted(ids(found, "buildid").items(), reverse=True)[:LIMIT]
+        return dict(newest)
 
     def _newest_of_each(self, builds: Iterable[Json], waiting: dict[int, Json]) -> dict[int, Known]:
         """The requests that have a build, each with its newest one; one that waits to be retried is left out."""
@@ -254,7 +255,8 @@ class Runs:
         queued = ""
         if known.build is None and mapping.request_word(known.asked) == "queued":
             queued = await self.why(known)
-        spot = self._spots.get(whole((known.build or {}).get("buildid")) or 0, Spot())
+        spots = await self._spots_of([known.build], []) if known.build is not None else {}
+        spot = spots.get(whole((known.build or {}).get("buildid")) or 0, Spot())
         return mapping.run_record(known, self.home, spot=spot, queued_for=queued)
 
     async def why(self, known: Known) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from quarterdeck_adapters.buildbot.events import Ear
@@ -15,7 +15,7 @@ PACE_S = 0.5
 """Between two refreshes: each step of each build is an event, and a busy master has many."""
 
 
-async def watch(source: BuildbotSource) -> AsyncIterator[None]:
+async def watch(source: BuildbotSource) -> AsyncGenerator[None, None]:
     """Yield when the runs should be listed again. Raises QuarterdeckError when the stream is lost."""
     async with Ear(source.api, *PATHS) as ear:
         while True:
