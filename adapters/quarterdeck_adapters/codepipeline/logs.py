@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -130,27 +130,19 @@ async def tail(source: CodePipelineSource, refs: Sequence[Ref], options: LogOpti
 
 
 async def _read(follow: Following, *, first: bool) -> AsyncIterator[LogBatch]:
-    """What is new in each build's log; the first time the newest lines of all of them together."""
-    options = follow.options
-    if first:
-        kept: deque[LogLine] = deque(maxlen=max(1, options.tail))
-        count = 0
-        for stream in list(follow.streams.values()):
-            lines, notice = await stream.more(newest=max(1, options.tail))
-            if notice:
-                yield LogBatch(notice=notice)
-            kept.extend(lines)
-            count += len(lines)
-        if count > len(kept):
-            yield LogBatch(notice=f"{count - len(kept):,} earlier lines are not shown")
-        if kept:
-            yield LogBatch(lines=list(kept))
-        return
+    """What is new in the logs of all builds, merged by time; the first time the newest lines of it."""
+    tail = max(1, follow.options.tail)
+    found: list[list[LogLine]] = []
     for stream in list(follow.streams.values()):
         if stream.ended:
             continue
-        lines, notice = await stream.more()
+        lines, notice = await stream.more(newest=tail if first else 0)
+        found.append(lines)
         if notice:
             yield LogBatch(notice=notice)
-        for at in range(0, len(lines), BATCH):
-            yield LogBatch(lines=lines[at : at + BATCH])
+    merged = list(heapq.merge(*found, key=lambda line: line.at or 0.0))
+    if first and len(merged) > tail:
+        yield LogBatch(notice=f"{len(merged) - tail:,} earlier lines are not shown")
+        merged = merged[-tail:]
+    for at in range(0, len(merged), BATCH):
+        yield LogBatch(lines=merged[at : at + BATCH])
