@@ -33,7 +33,7 @@ async def gl(story: Story) -> AsyncIterator[Rig]:
 
 async def read(gl: Rig, ref: Ref, **options: object) -> tuple[list[str], list[str]]:
     lines, notices = [], []
-    async for batch in gl.source().logs([ref], LogOptions(**options)):  # type: ignore[arg-type]
+    async for batch in gl.source().logs([ref], LogOptions(**options)):
         lines += [line.text for line in batch.lines]
         notices += [batch.notice] * bool(batch.notice)
     return lines, notices

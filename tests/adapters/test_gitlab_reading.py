@@ -280,7 +280,7 @@ async def test_what_is_not_of_this_source_is_said_to_be(gl: Rig) -> None:
     with pytest.raises(errors.NotFound, match="add its project"):
         await source.describe(Ref("gl", "run", "acme/other/7"))
     with pytest.raises(errors.Unsupported, match="a deployment has no log"):
-        source.logs([Ref("gl", "deployment", f"{ETL}/901")], None)  # type: ignore[arg-type]
+        source.logs([Ref("gl", "deployment", f"{ETL}/901")], None)
     with pytest.raises(errors.Unsupported, match="repos:"):
         await gl.source(repos=()).list("run")
     assert all(isinstance(row, Run) for row in (await source.list("run")).rows)

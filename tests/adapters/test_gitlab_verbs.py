@@ -55,7 +55,7 @@ async def test_a_retried_pipeline_has_other_jobs_under_other_ids(gl: Rig, bench:
 
 async def test_a_retry_that_only_answers_with_the_old_job_is_unknown(gl: Rig, bench: Bench) -> None:
     live = gl.pipeline("failed")
-    before = await bench.source.api.object(f"/projects/31/jobs/{gl.attempt(live, 'transform').id}")  # type: ignore[attr-defined]
+    before = await bench.source.api.object(f"/projects/31/jobs/{gl.attempt(live, 'transform').id}")
     gl.faults.add(Status(code=201, body=dict(before)), method="POST", path="/retry$")
     result = await bench.do("job.rerun", gl.job(live, "transform"))
     assert result.result == "UNKNOWN"
@@ -126,7 +126,11 @@ async def test_a_blocked_deployment_is_approved_and_then_started(gl: Rig, bench:
     assert isinstance(again.error, Conflict)
     with pytest.raises(Unsupported, match="is a manual job: it is not rejected"):
         await bench.preview("run.reject", gl.run(live))
-    started = await bench.do("run.approve", gl.run(live))
+    rows = (await bench.source.list("deployment")).rows
+    waits = next(row for row in rows if row.ref.id == f"{ETL}/{attempt.deployment}")
+    assert (waits.state, waits.note) == ("created", "approved: deploy-prod waits to be started")
+    started = await bench.do("run.approve", gl.run(live), inputs="REGION=eu")
+    assert attempt.variables == (("REGION", "eu"),)
     assert (started.result, started.message) == ("SUCCEEDED", "deploy-prod is pending")
     with pytest.raises(Conflict, match="nothing"):
         await bench.preview("run.approve", gl.run(live))
@@ -301,8 +305,8 @@ async def test_a_token_that_only_reads_writes_nothing(gl: Rig, tmp_path: Path) -
 
 
 async def test_what_gitlab_has_not_is_greyed_with_where_it_is_instead(gl: Rig, bench: Bench) -> None:
-    rows = (await bench.source.children(gl.run(gl.pipeline("manual"))))[0].rows  # type: ignore[attr-defined]
-    actions = bench.source.actions  # type: ignore[attr-defined]
+    rows = (await bench.source.children(gl.run(gl.pipeline("manual"))))[0].rows
+    actions = bench.source.actions
     assert "Deployments tab" in actions["job.rollback"].permitted(rows[0])
     bridge = next(row for row in rows if row.name == "data-quality")
     assert "trigger job" in actions["job.rerun"].permitted(bridge)

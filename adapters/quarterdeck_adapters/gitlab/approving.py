@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from quarterdeck_adapters.ci.inputs import parse
 from quarterdeck_adapters.ci.values import Json, rows, section, shown, text, whole
+from quarterdeck_adapters.gitlab import variables
 from quarterdeck_adapters.gitlab.acting import GitlabAction
 from quarterdeck_adapters.gitlab.gates import approvers, left, target_of, why_not_mine
 from quarterdeck_adapters.gitlab.mapping import word
@@ -74,10 +76,11 @@ class Saying(GitlabAction):
                     f"{title} was not sent", source=self.source.name,
                     why=f"{gate.name} is a manual job: it is not rejected, it is left alone or the run is cancelled",
                 )  # fmt: skip
-            path = f"{place.root}/jobs/{gate.job}/play"
+            path, inputs = f"{place.root}/jobs/{gate.job}/play", args.get("inputs", "")
             return Preview(
-                verb=self.verb, ref=ref, record=record, args=kept, title=f"{title}: start {gate.name}",
-                steps=(self.step("POST", path),), impact=(f"the manual job {gate.name} goes to a runner",),
+                verb=self.verb, ref=ref, record=record, args={**kept, **({"inputs": inputs} if inputs else {})},
+                title=f"{title}: start {gate.name}", steps=(self.step("POST", path, self._play(inputs)),),
+                impact=(f"the manual job {gate.name} goes to a runner",),
                 before=gate.seen, after="it is manual no more", token=gate, inverse=("run.cancel", {}),
                 command=self.command("POST", path),
             )  # fmt: skip
@@ -97,6 +100,11 @@ class Saying(GitlabAction):
             why_no_inverse="GitLab takes no word on a deployment back", command=self.command("POST", path, body),
         )  # fmt: skip
 
+    def _play(self, words: str) -> dict[str, object] | None:
+        given = parse(words, self.source.name)
+        variables.checked(given, self.source.name)
+        return {"job_variables_attributes": variables.listed(given)} if given else None
+
     async def execute(self, preview: Preview) -> str:
         """Compare, then send it once. Raises Conflict when the gate is not as it was seen."""
         place, gate = self.place(preview.ref), preview.token
@@ -104,12 +112,13 @@ class Saying(GitlabAction):
         if now is None or now.seen != gate.seen:
             raise self.moved(gate.seen, now.seen if now is not None else "no gate any more")
         if not gate.deployment:
-            answer = await self.api.write("POST", f"{place.root}/jobs/{gate.job}/play")
+            body = await variables.resolved(self.source, self._play(preview.args.get("inputs", "")))
+            answer = await self.api.write("POST", f"{place.root}/jobs/{gate.job}/play", body)
             return f"GitLab accepted it ({answer.status})"
         comment = preview.args.get("comment", "")
-        body = {"status": self.status, **({"comment": comment} if comment else {})}
+        said = {"status": self.status, **({"comment": comment} if comment else {})}
         try:
-            answer = await self.api.write("POST", f"{place.root}/deployments/{gate.deployment}/approval", body)
+            answer = await self.api.write("POST", f"{place.root}/deployments/{gate.deployment}/approval", said)
         except NotFound as error:
             raise Unsupported(f"{preview.title} was refused", source=self.source.name, why=PREMIUM) from error
         return f"GitLab accepted it ({answer.status})"
@@ -145,7 +154,7 @@ class Saying(GitlabAction):
 
 
 class ApproveRun(Saying):
-    """`run.approve`: the blocked deployment of a pipeline, or its manual job. `args`: comment, gate."""
+    """`run.approve`: the blocked deployment of a pipeline, or its manual job. `args`: comment, gate, inputs."""
 
     verb = "run.approve"
 

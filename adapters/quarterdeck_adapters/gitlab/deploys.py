@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from quarterdeck_adapters.ci.api import together
 from quarterdeck_adapters.ci.asking import ask_each
-from quarterdeck_adapters.ci.values import Json, epoch, known, section, shown, text, whole
+from quarterdeck_adapters.ci.values import Json, epoch, known, rows, section, shown, text, whole
 from quarterdeck_adapters.gitlab import mapping
 from quarterdeck_adapters.gitlab.api import GitlabApi
 from quarterdeck_adapters.gitlab.gates import Gates, approvers, left, why_not_mine
@@ -35,7 +35,7 @@ def job_place(deployment: Json, path: str) -> Place | None:
 def never_begun(deployment: Json) -> bool:
     """One that a manual job would make if it were started, or that was skipped: nothing of it happened."""
     state = mapping.word(deployment)
-    if state == "created":
+    if state == "created" and not rows(deployment, "approvals"):
         return text(section(deployment, "deployable").get("status")) in ("manual", "created", "skipped")
     return state == "skipped"
 
@@ -53,6 +53,8 @@ def record(deployment: Json, home: Home, *, current: bool = False, mine: bool = 
         note = f"approval by {approvers(deployment) or 'somebody'}: {left(deployment) or 1} left"
     elif state == "failed":
         note = " ".join(filter(None, (shown(job.get("name"), 60), mapping.why_failed(job))))
+    elif state == "created" and text(job.get("status")) == "manual":
+        note = f"approved: {shown(job.get('name'), 60)} waits to be started"
     elif current:
         note = "what it has now"
     links = [home.link(text(job.get("web_url"))), Link(kind="environment", value=target, evidence="environment")]
@@ -130,7 +132,7 @@ class Deploys:
         for id, each in sorted(found.items(), reverse=True):
             if mapping.word(each) == "success":
                 now.setdefault(text(section(each, "environment").get("name")), id)
-        rows = []
+        made = []
         for id, each in found.items():
             if never_begun(each):
                 continue
@@ -140,8 +142,8 @@ class Deploys:
                 mapping.word(detail) == "blocked" and not why_not_mine(detail, viewer, access)
                 and self.gates.rights.denied("deployment.approve", path) is None
             )  # fmt: skip
-            rows.append(record(detail, home, current=id in now.values(), mine=mine))
-        return rows
+            made.append(record(detail, home, current=id in now.values(), mine=mine))
+        return made
 
     async def read(self, place: Place) -> Json:
         """A deployment as it is now, past every cache."""

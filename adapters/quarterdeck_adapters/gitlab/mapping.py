@@ -198,7 +198,7 @@ def spot_of(jobs: Sequence[Json]) -> Spot:
         return Spot(where=where)
     held = next((job for job in now if word(job) in ("pending", "waiting for resource", "preparing")), None)
     if held is not None:
-        return Spot(where=f"{named(held)} {ended + 1}/{len(now)}", queued_for=queued_for(held))
+        return Spot(where=(why := queued_for(held)), queued_for=why)
     stop = next((job for job in now if word(job) == "manual" and job.get("allow_failure") is not True), None)
     return Spot(note=f"{named(stop)} waits to be started") if stop is not None else Spot()
 
