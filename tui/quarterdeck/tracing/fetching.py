@@ -112,7 +112,7 @@ def relations(found: Histories, graph: Graph) -> dict[Pair, Relation]:
 
 
 async def _between(boot: Boot, graph: Graph, pair: Pair) -> Between | str:
-    why = "no repository here has both commits"
+    why = "no repository is listed here"
     with boot.busy.work("history between two commits"):
         for repository in _repositories(graph, pair):
             source = boot.hub.sources.get(repository.ref.source)
@@ -121,8 +121,8 @@ async def _between(boot: Boot, graph: Graph, pair: Pair) -> Between | str:
             try:
                 async with asyncio.timeout(DEADLINE_S):
                     return await source.between(repository.path, *pair)
-            except NotFound:
-                continue
+            except NotFound as error:
+                why = f"no repository here has both commits: {error}"
             except (QuarterdeckError, TimeoutError) as error:
                 why = str(error) or str(Timeout("the history", source=source.name, why=f"not within {DEADLINE_S:g} s"))
     return why

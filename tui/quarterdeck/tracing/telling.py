@@ -112,7 +112,7 @@ def where_lines(found: Sequence[Here], runs: Sequence[Run]) -> Iterator[str]:
     width = max((len(here.environment) for here in found), default=0)
     for here in found:
         guess = " (a guess)" if here.guess else ""
-        since = f" since {utc(here.since)}" if here.since and here.standing == "running" else ""
+        since = f", since {utc(here.since)}" if here.since and here.standing == "running" else ""
         words = f": {here.words}" if here.words else ""
         yield clean_line(f"{here.environment:<{width}}  {here.standing}{words}{since}{guess}")
     for run in runs:
