@@ -113,7 +113,6 @@ class LocalSource:
         return Probe(
             version=f"Python {platform.python_version()}", identity=f"{getpass.getuser()}@{identity.host()}",
             evidence=f"{len(pipelines)} pipelines; runs under {self.book.path}", warnings=(*trouble, *refused),
-            can={"run.approve": "a local pipeline waits for nobody", "run.reject": "a local pipeline waits for nobody"},
         )  # fmt: skip
 
     async def list(self, kind: str) -> Listing:

@@ -49,7 +49,8 @@ _IN_FLIGHT = (Status.RUNNING, Status.QUEUED, Status.WAITING)
 
 def run_row(run: Run, look: Look) -> Row:
     """One run. A run in flight shows when it began, not a running clock."""
-    took = duration(run.duration_s) if run.finished_at is not None else f"{age(run.started_at, look.now)}…"
+    so_far = f"{age(run.started_at, look.now)}…" if run.started_at is not None else "-"
+    took = duration(run.duration_s) if run.finished_at is not None else so_far
     return Row(
         run.ref,
         (
