@@ -286,7 +286,8 @@ class Process:
             befall()
         while self._going is not None:
             await self._going.wait()
-        await asyncio.sleep(0)
+        if kind != "read":
+            await asyncio.sleep(0)
         if self.dead:
             raise Killed(self.name)
 
