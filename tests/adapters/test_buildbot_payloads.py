@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parts.buildbot_recorded import ASKED, BUILD, OTHER, SHA, WORKER
 from quarterdeck_adapters.buildbot import fields, mapping, queueing
 from quarterdeck_adapters.buildbot.acting import requests_of
 from quarterdeck_adapters.buildbot.api import root, words
@@ -20,23 +21,6 @@ from quarterdeck_lifecycle.records import Status
 from quarterdeck_lifecycle.text import clean
 
 HOME = Home("ci", "", "http://ci.example")
-SHA, OTHER = "c4ef924739e4f7c7218fc76e6eac74a7edcf3b24", "58cb7af8156ea6438b9f760167615b8ae4af17b3"
-BUILD: dict[str, Any] = {
-    "builderid": 2, "buildid": 4, "buildrequestid": 5, "complete": True, "complete_at": 1795449759,
-    "locks_duration_s": 0, "masterid": 1, "number": 2, "results": 2, "started_at": 1795449754, "workerid": 1,
-    "state_string": "failed update (failure)",
-    "properties": {
-        "branch": ["main", "Build"], "revision": ["", "Build"], "got_revision": [SHA, "Git"],
-        "repository": ["https://ada:pw@git.example/acme/fraud-api.git", "Build"], "project": ["fraud", "Build"],
-        "owner": ["", "Force Build Form"], "owners": [["Ada <ada@example.invalid>"], "Build"],
-        "scheduler": ["force", "Scheduler"], "workername": ["local", "Worker"],
-    },
-}  # fmt: skip
-ASKED: dict[str, Any] = {
-    "builderid": 2, "buildrequestid": 5, "buildsetid": 5, "claimed": False, "claimed_at": None,
-    "claimed_by_masterid": None, "complete": False, "complete_at": None, "priority": 0, "properties": None,
-    "results": -1, "submitted_at": 1795449752, "waited_for": False,
-}  # fmt: skip
 
 
 def known(build: Any = BUILD, **options: Any) -> Known:
@@ -138,10 +122,6 @@ def test_a_hostile_name_is_shown_as_text() -> None:
     evil = {**BUILD, "state_string": "\x1b]52;c;ZXZpbA==\x07\u202etxt", "complete": True, "results": 6}
     run = run_record(Known(5, "api\x1b[2J", 2, evil), HOME)
     assert all(bad not in f"{run.name}{run.note}{run.workflow}" for bad in ("\x1b", "\x07", "\u202e"))
-
-
-WORKER = {"workerid": 1, "name": "local", "configured_on": [{"builderid": 2, "masterid": 1}],
-          "connected_to": [{"masterid": 1}], "paused": False, "graceful": False, "pause_reason": None}  # fmt: skip
 
 
 @pytest.mark.parametrize(
