@@ -39,7 +39,7 @@ BUILT_IN = (
     Entry("codepipeline", "quarterdeck_adapters.codepipeline:CodePipelineSource", "pip install quarterdeck[aws]"),
     Entry("buildbot", "quarterdeck_adapters.buildbot:BuildbotSource"),
     Entry("host", "quarterdeck_adapters.host:HostSource"),
-    Entry("local", "quarterdeck_adapters.local.adapter:LocalSource"),
+    Entry("local", "quarterdeck_adapters.local.discovery:LocalSource"),
 )
 
 

@@ -11,8 +11,9 @@ from adapters.localrig import AT, SHA, Rig, at, begun, done, ended, step, whole,
 from parts.gitrepo import commit, git, repository
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.local import locks
-from quarterdeck_adapters.local.adapter import LocalSource, discover
+from quarterdeck_adapters.local.adapter import LocalSource
 from quarterdeck_adapters.local.definitions import UNTRUSTED
+from quarterdeck_adapters.local.discovery import discover
 from quarterdeck_adapters.local.heads import head_of
 from quarterdeck_adapters.local.journal import Journal
 from quarterdeck_adapters.local.model import JOURNAL, OUTPUT, RUNNER, Event, Spec, Tree

@@ -9,7 +9,7 @@ import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from quarterdeck_adapters.base import Candidate, Context, SourceConfig
+from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.ci.timing import with_medians
 from quarterdeck_adapters.local import identity, mapping
@@ -24,19 +24,9 @@ from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Parameter, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref, Status
 
-NAME = "local-ci"
-"""Of the source that appears by itself; `local` names this machine's engine."""
 DEADLINE_S = 10.0
 MOVING_S, REST_S = 1.0, 20.0
 T = TypeVar("T")
-
-
-async def discover(context: Context) -> Sequence[Candidate]:
-    """This machine, where the config has pipelines. Reads the config alone."""
-    count = len(context.config.pipelines)
-    if not count or any(source.system == "local" for source in context.config.sources):
-        return ()
-    return [Candidate(SourceConfig(name=NAME, system="local"), f"pipelines of the config ({count})", True)]
 
 
 def _options(config: SourceConfig) -> tuple[int, str]:
