@@ -247,6 +247,16 @@ async def test_hostile_lines_are_text_and_a_log_of_html_is_named(case: Case) -> 
     assert "test: its log stdio is a page of HTML, see it on the web" in notices
 
 
+async def test_secrets_in_properties_and_addresses_are_masked(case: Case) -> None:
+    properties = {**BUILD["properties"], "api_token": ["t0psecret", "Force Build Form"], "count": [3, "x"], "odd": 7}
+    case.rows |= {"builds/4/properties": [properties], "builds/4/changes": []}
+    tabs = {tab.title: tab for tab in await case.source.describe(RUN)}
+    table = {row[0]: row[1] for row in tabs["Properties"].table}
+    assert (table["api_token"], table["count"], "odd" in table) == ("***", "3", False)
+    assert table["repository"] == "https://ada:***@git.example/acme/fraud-api.git"
+    assert "pw@" not in str(tabs)
+
+
 async def test_a_run_that_disappeared_is_said_to_be(case: Case) -> None:
     del case.rows["buildrequests/5"]
     for ask in (case.source.describe(RUN), case.source.children(RUN), case.log()):

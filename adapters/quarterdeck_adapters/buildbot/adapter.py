@@ -47,6 +47,7 @@ class BuildbotSource:
                 mend=f"name the address of its web under url:, such as http://buildbot:{PORT}",
             )  # fmt: skip
         self.insecure = config.insecure
+        self.secret_names = context.config.secret_names
         preferred = config.options.get("force_scheduler", "")
         self.force_scheduler = preferred if isinstance(preferred, str) else ""
         self.sleep = sleep

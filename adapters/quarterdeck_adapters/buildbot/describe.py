@@ -11,6 +11,7 @@ from quarterdeck_adapters.buildbot.acting import state_of
 from quarterdeck_adapters.buildbot.mapping import Known, prop, word
 from quarterdeck_adapters.ci import failing
 from quarterdeck_adapters.ci.values import Json, rows, section, shown, text, whole
+from quarterdeck_config.secrets import mask_mapping, redact
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Section
@@ -74,7 +75,8 @@ async def _run(source: BuildbotSource, known: Known, run: Run) -> list[Section]:
         return changes_section(await source.api.rows(f"builds/{id}/changes", "changes"))
 
     async def properties() -> Section:
-        return properties_section(await source.api.one(f"builds/{id}/properties", "properties"))
+        found = await source.api.one(f"builds/{id}/properties", "properties")
+        return properties_section(found, source.secret_names)
 
     tabs = [_tab("Changes", changes()), _tab("Properties", properties())]
     failed = mapping.first_failing(steps)
@@ -111,13 +113,14 @@ async def _last_lines(source: BuildbotSource, step: Json, count: int) -> tuple[b
 def overview(known: Known, run: Run) -> Section:
     """What a run is, in fields."""
     build = known.build
+    at = text(prop(build, "repository")) or ", ".join(text(stamp.get("repository")) for stamp in known.sources)
     return _fields([
         ("builder", known.builder), ("number", text((build or {}).get("number"))), ("state", run.state),
         ("waits because", run.queued_for), ("said", (build or {}).get("state_string")), ("note", run.note),
         ("attempt", known.attempt if known.attempt > 1 else ""), ("reason", known.reason),
         ("started by", run.actor), ("scheduler", run.event), ("branch", run.branch),
         ("commit", ", ".join(sha for sha, _ in mapping.revisions(known))),
-        ("repository", text(prop(build, "repository")) or ", ".join(text(s.get("repository")) for s in known.sources)),
+        ("repository", redact(at)),
         ("worker", text(prop(build, "workername"))), ("asked for", _when(known.asked.get("submitted_at"))),
         ("started", _when((build or {}).get("started_at"))), ("ended", _when((build or {}).get("complete_at"))),
         ("took", _took(run.duration_s)), ("waited for locks", _took(mapping.seconds((build or {}).get(
@@ -144,14 +147,11 @@ def changes_section(changes: Sequence[Json]) -> Section:
     return Section(title="Changes", shape="table", table=tuple(table), note="" if changes else "no change is named")
 
 
-def properties_section(properties: Json) -> Section:
-    """The properties of a build, with who set each."""
-    table = [("PROPERTY", "VALUE", "BY")]
-    for name in sorted(properties):
-        pair = properties[name]
-        if isinstance(pair, list) and len(pair) == 2:
-            value = pair[0] if isinstance(pair[0], str) else text(pair[0]) or _listed(pair[0])
-            table.append((name, value, text(pair[1])))
+def properties_section(properties: Json, secret_names: Sequence[str] = ()) -> Section:
+    """The properties of a build, secrets masked, with who set each."""
+    pairs = {name: pair for name, pair in properties.items() if isinstance(pair, list) and len(pair) == 2}
+    values = mask_mapping({name: text(pair[0]) or _listed(pair[0]) for name, pair in pairs.items()}, secret_names)
+    table = [("PROPERTY", "VALUE", "BY"), *((name, values[name], text(pairs[name][1])) for name in sorted(pairs))]
     return Section(title="Properties", shape="table", table=tuple(table))
 
 
