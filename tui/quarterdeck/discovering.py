@@ -18,7 +18,7 @@ from quarterdeck_lifecycle.kinds import Container
 from quarterdeck_lifecycle.ports import Source
 from quarterdeck_lifecycle.records import Record
 
-LED = ("registry", "mlflow", "prometheus")
+LED = ("registry", "mlflow", "prometheus", "buildbot")
 """Systems that engines have leads to, and so are looked for after them."""
 LEADS_S = 0.5
 
