@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from adapters.jenkinsrig import DEPLOY, MAIN, ME, NIGHTLY, TRAIN, Rig, heard, rig, run_of, runs, sha
+from quarterdeck_adapters.jenkins import JenkinsSource
 from quarterdeck_config.schema import SecretRef
 from quarterdeck_demo.faults import ClockSkew, Hostile, Html, Status
 from quarterdeck_demo.messages import Request, Response, json_response
@@ -230,10 +231,10 @@ async def test_who_asks_and_what_they_may(hub: Rig) -> None:
     assert ME.login in repr(await source_of(hub).probe())
 
 
-def source_of(hub: Rig) -> Source:
+def source_of(hub: Rig) -> JenkinsSource:
     """A source with the right token."""
     hub.secrets["TOKEN"] = hub.jenkins.token
-    return hub.source()  # type: ignore[return-value]
+    return hub.source()
 
 
 async def test_a_run_that_vanished_is_not_found(hub: Rig) -> None:

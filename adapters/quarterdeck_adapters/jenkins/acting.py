@@ -15,7 +15,7 @@ from quarterdeck_adapters.ci.values import Json, rows, section, text, whole
 from quarterdeck_adapters.http import Answer
 from quarterdeck_adapters.jenkins import checkouts, mapping
 from quarterdeck_adapters.jenkins.api import Api
-from quarterdeck_adapters.jenkins.places import Place, item_of, job_of, path_of, run_id
+from quarterdeck_adapters.jenkins.places import Place, item_of, job_in, job_of, path_of, run_id
 from quarterdeck_lifecycle.errors import Conflict, Forbidden, NotFound, Unsupported
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Outcome, Preview
@@ -54,8 +54,8 @@ class JenkinsAction(CiAction["JenkinsSource"]):
         """The calls of the source."""
         return self.source.api
 
-    def denied(self, record: Record) -> str | None:  # noqa: ARG002 - see CiAction
-        return self.source.rights.denied(self.verb)
+    def denied(self, record: Record) -> str | None:
+        return self.source.rights.denied(self.verb, job_in(record.ref.id))
 
     def place(self, ref: Ref) -> Place:
         """What the ref names. Raises NotFound, Unsupported."""
@@ -69,12 +69,12 @@ class JenkinsAction(CiAction["JenkinsSource"]):
         number = int(run.number) if run.number.isdigit() else 0
         return Seen(number, run.state), run, payload
 
-    async def post(self, path: str, form: Mapping[str, str] | None = None) -> Answer:
+    async def post(self, job: str, path: str, form: Mapping[str, str] | None = None) -> Answer:
         """Send the write once. A permission that is missing is remembered."""
         try:
             return await self.api.post(path, form)
         except Forbidden as error:
-            self.source.rights.refused(self.verb, error)
+            self.source.rights.refused(self.verb, job, error)
             raise
 
 
@@ -103,7 +103,7 @@ class Making(JenkinsAction):
     async def make(self, key: str, job: str, path: str, form: Mapping[str, str] | None) -> str:
         """Note what there is, send it once, and note which item the answer names."""
         self._remember(key, Sent(frozenset(await self._ours(job))))
-        answer = await self.post(path, form)
+        answer = await self.post(job, path, form)
         item = item_of(answer.headers.get("location", ""))
         self._remember(key, self._sent[key]._replace(item=item))
         return f"Jenkins accepted it ({answer.status})"

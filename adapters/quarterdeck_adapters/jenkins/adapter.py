@@ -59,7 +59,7 @@ class JenkinsSource:
         """What our verbs made: a key of the preview to the ids of the run it was done on and of the one it made."""
         self.stages = Stages(
             self.api, self.home, lambda path: last_words(self.api, path),
-            lambda: self.rights.denied("run.approve") is None,
+            lambda job: self.rights.denied("run.approve", job) is None,
         )  # fmt: skip
         self.runs = Runs(
             self.api, self.names, self.home, self.stages, self._option(config, "builds"), self._option(config, "jobs")

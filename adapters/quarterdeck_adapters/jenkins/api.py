@@ -92,7 +92,7 @@ class Api(JsonApi):
     async def _crumb(self) -> dict[str, str]:
         """The crumb of our session, asked for right before each write; none where the controller wants none."""
         try:
-            body = await self.object("/crumbIssuer/api/json")
+            body = await self.fields("/crumbIssuer", "crumb,crumbRequestField")
         except NotFound:
             return {}
         field, crumb = text(body.get("crumbRequestField")), text(body.get("crumb"))

@@ -7,6 +7,7 @@ https://www.jenkins.io/doc/book/pipeline/running-pipelines/#restart-from-a-stage
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -70,9 +71,14 @@ class Trigger(Making):
             steps=(self.step("POST", path, masked(sent, known)),),
             impact=(f"a new build of {shown(job)}{f' with {listed}' if listed else ''}",), warnings=tuple(warnings),
             before="no new build", after="a queue item, then a build of it",
-            token=(key, job, path, sent, known),
-            inverse=("run.cancel", {MADE_BY: key}),
+            token=(key, job, path, sent, known), inverse=("run.cancel", {MADE_BY: key}),
+            command=self._command(job, masked(sent, known)),
         )  # fmt: skip
+
+    def _command(self, job: str, given: Mapping[str, str]) -> str:
+        """The same with Jenkins' own program: https://www.jenkins.io/doc/book/managing/cli/"""
+        fields = [word for name, value in given.items() for word in ("-p", f"{name}={value}")]
+        return shlex.join(["java", "-jar", "jenkins-cli.jar", "-s", f"{self.source.address}/", "build", job, *fields])
 
     async def _branch(self, project: str, branch: str) -> str:
         body = await self.api.fields(path_of(project), "jobs[name,displayName,url]")

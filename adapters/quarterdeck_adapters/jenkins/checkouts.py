@@ -6,7 +6,7 @@ https://javadoc.jenkins.io/plugin/git/hudson/plugins/git/util/BuildData.html
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from quarterdeck_adapters.ci.values import Json, rows, section, sha_of, shown, text
@@ -43,7 +43,7 @@ def _branch(name: str) -> str:
     return re.sub(r"^(refs/)?(remotes|heads)/", "", name).removeprefix("origin/") or name
 
 
-def checkout(actions: list[Json], project: str, branch: str) -> Checkout:
+def checkout(actions: Sequence[Json], project: str, branch: str) -> Checkout:
     """What the build is of, where it has checked out several repositories: shared libraries are among them.
 
     That of the project's own name and branch counts, else the last one.
@@ -66,23 +66,23 @@ def checkout(actions: list[Json], project: str, branch: str) -> Checkout:
     return best
 
 
-def causes(actions: list[Json]) -> list[Json]:
+def causes(actions: Sequence[Json]) -> list[Json]:
     """Why it was made."""
     return [cause for action in actions for cause in rows(action, "causes")]
 
 
-def event(actions: list[Json]) -> str:
+def event(actions: Sequence[Json]) -> str:
     """The first cause in a word."""
     kinds = [text(cause.get("_class")) for cause in causes(actions)]
     return next((word for kind in kinds for part, word in _EVENTS if part in kind), "")
 
 
-def actor(actions: list[Json]) -> str:
+def actor(actions: Sequence[Json]) -> str:
     """The account that caused it, or an empty string."""
     return next((text(c.get("userId")) for c in causes(actions) if c.get("userId")), "")
 
 
-def parameters(actions: list[Json]) -> dict[str, str | None]:
+def parameters(actions: Sequence[Json]) -> dict[str, str | None]:
     """The values that it was given; None for a secret, which Jenkins does not tell."""
     found: dict[str, str | None] = {}
     for each in (each for action in actions for each in rows(action, "parameters")):

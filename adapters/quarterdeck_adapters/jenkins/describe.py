@@ -10,7 +10,7 @@ from quarterdeck_adapters.ci import failing
 from quarterdeck_adapters.ci.values import Json, rows, section, shown, text
 from quarterdeck_adapters.jenkins import checkouts, mapping
 from quarterdeck_adapters.jenkins.logs import last_part
-from quarterdeck_adapters.jenkins.places import WHOLE, Place, path_of
+from quarterdeck_adapters.jenkins.places import WHOLE, Place, job_in, path_of
 from quarterdeck_adapters.jenkins.runs import is_pipeline
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, Run
@@ -63,7 +63,7 @@ def overview(run: Run, payload: Json) -> Section:
     """What a build is, in fields."""
     spoken = "; ".join(shown(c.get("shortDescription")) for c in checkouts.causes(rows(payload, "actions")))
     return _fields([
-        ("job", run.ref.id.partition("@")[0].partition("#")[0]), ("number", run.number), ("state", run.state),
+        ("job", job_in(run.ref.id)), ("number", run.number), ("state", run.state),
         ("waits for", run.queued_for), ("stands at", run.where), ("failed at", run.note), ("repository",
         run.link("repository")), ("branch", run.branch), ("commit", run.head), ("cause", spoken),
         ("started by", run.actor), ("description", payload.get("description")), ("began", utc(run.started_at)),
@@ -93,7 +93,7 @@ def given(payload: Json) -> Section:
 async def failure(source: JenkinsSource, run: Run, stages: Sequence[Job], where: str) -> Section:
     """The first failing step, its last lines and the lines that speak of an error."""
     bad = next((job for job in stages if job.status in (Status.BAD, Status.LOOK)), None)
-    ids = {"": where}
+    of = where
     step = ""
     if bad is not None and not bad.ref.id.endswith(f"/{WHOLE}"):
         node = bad.ref.id.rpartition("/")[2]
@@ -101,17 +101,17 @@ async def failure(source: JenkinsSource, run: Run, stages: Sequence[Job], where:
         first = mapping.first_bad(steps)
         step = mapping.step_name(first) if first else ""
         if text(first.get("id")).isdigit():
-            ids = {"": f"{where}/execution/node/{text(first.get('id'))}/log"}
+            of = f"{where}/execution/node/{text(first.get('id'))}/log"
     name = shown(bad.name) if bad is not None else shown(run.name)
     try:
-        log = await last_part(source.api, ids[""])
+        log, said = await last_part(source.api, of)
     except NotFound:
-        log = await last_part(source.api, where)
-    return failing.section(name, step, failing.read_bytes(log))
+        log, said = await last_part(source.api, where)
+    return failing.section(name, step, failing.read_bytes(log), said)
 
 
 async def _run(source: JenkinsSource, run: Run, payload: Json) -> list[Section]:
-    where = f"{path_of(run.ref.id.partition('@')[0].partition('#')[0])}/{run.number}"
+    where = f"{path_of(job_in(run.ref.id))}/{run.number}"
     stages = await source.stages.children(run, plain=not is_pipeline(payload))
 
     async def changes() -> Section:

@@ -113,7 +113,7 @@ class Decide(JenkinsAction):
             )  # fmt: skip
         values = await resolved(given, known, self.source.secret, self.source.name)
         path, form = self.call(where, now, known, values)
-        answer = await self.post(path, {"json": json.dumps(form)} if form else None)
+        answer = await self.post(self.place(preview.ref).job, path, {"json": json.dumps(form)} if form else None)
         return f"Jenkins accepted it ({answer.status})"
 
     async def verify(self, preview: Preview) -> Outcome:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 MODE = "live, every 5 s"
 POLL_S = 5.0
-LAST_BYTES = 16 * 1024
+LAST_BYTES = 256 * 1024
+LAST_WORDS = 16 * 1024
 _STAMP = re.compile(r"\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z)\] ?")
 
 
@@ -158,16 +159,17 @@ async def _step(
         return
 
 
-async def last_part(api: Api, path: str, size: int = 256 * 1024) -> bytes:
-    """The last bytes of a log, at most `size`. Raises QuarterdeckError."""
-    progress, _ = await begun(api, path, 1)
+async def last_part(api: Api, path: str, size: int = LAST_BYTES) -> tuple[bytes, str]:
+    """The last bytes of a log, at most `size`, and what is said when that is not all. Raises QuarterdeckError."""
+    progress, said = await begun(api, path, 1)
     got: Answered = await ask(api, path, progress.offset)
-    return got.data[-size:]
+    cut = bool(said or got.left_out) or len(got.data) > size
+    return got.data[-size:], f"only the last {size >> 10} KiB of the log were read" if cut else ""
 
 
 async def last_words(api: Api, path: str) -> str:
     """The last line of a log that speaks of an error, or an empty string. Raises QuarterdeckError."""
-    found = failing.read_bytes(await last_part(api, path, LAST_BYTES))
+    found = failing.read_bytes((await last_part(api, path, LAST_WORDS))[0])
     return shown(found.errors[-1][1], 160) if found.errors else ""
 
 

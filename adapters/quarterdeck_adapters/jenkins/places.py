@@ -39,6 +39,11 @@ def run_id(job: str, queue: int, number: int = 0) -> str:
     return f"{job}@{queue}" if queue > 0 else f"{job}#{number}"
 
 
+def job_in(id: str) -> str:
+    """The full name of the job that the id of a run or stage begins with."""
+    return id.partition("@")[0].partition("#")[0]
+
+
 def path_of(job: str) -> str:
     """The path of a job or folder: `/job/a/job/b`; of the controller itself an empty string."""
     return "".join(f"/job/{quote(name, safe='')}" for name in job.split("/")) if job else ""

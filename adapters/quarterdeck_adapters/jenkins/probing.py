@@ -25,15 +25,15 @@ class Rights:
 
     def __init__(self, *, signed_in: bool) -> None:
         self._nobody = "" if signed_in else NOBODY
-        self._refused: dict[str, str] = {}
+        self._refused: dict[tuple[str, str], str] = {}
 
-    def denied(self, verb: str) -> str | None:
-        """The reason why a verb is not for us, or None."""
-        return self._nobody or self._refused.get(verb)
+    def denied(self, verb: str, job: str = "") -> str | None:
+        """The reason why a verb is not for us on a job, or None."""
+        return self._nobody or self._refused.get((verb, job))
 
-    def refused(self, verb: str, error: Forbidden) -> None:
-        """Jenkins refused it: so it is greyed until the next probe."""
-        self._refused[verb] = error.why
+    def refused(self, verb: str, job: str, error: Forbidden) -> None:
+        """Jenkins refused it: so it is greyed on that job until the next probe. Permissions may differ by folder."""
+        self._refused[verb, job] = error.why
 
     def forget(self) -> None:
         """Ask anew: permissions are given, too."""

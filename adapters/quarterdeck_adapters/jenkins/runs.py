@@ -18,8 +18,8 @@ from quarterdeck_adapters.jenkins import mapping
 from quarterdeck_adapters.jenkins.api import Api
 from quarterdeck_adapters.jenkins.composing import Composer, Held
 from quarterdeck_adapters.jenkins.mapping import Found, Home, Spot
-from quarterdeck_adapters.jenkins.places import Place, inside, job_of, path_of
-from quarterdeck_adapters.jenkins.stages import Stages, job_name
+from quarterdeck_adapters.jenkins.places import Place, inside, job_in, job_of, path_of
+from quarterdeck_adapters.jenkins.stages import Stages
 from quarterdeck_adapters.jenkins.walking import Walk
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError, RateLimited
 from quarterdeck_lifecycle.kinds import Run
@@ -87,7 +87,7 @@ class Runs:
         steps = {
             run.ref.id: why
             for run in runs
-            if run.state == "running" and (why := waiting.steps.get((job_name(run), int(run.number))))
+            if run.state == "running" and (why := waiting.steps.get((job_in(run.ref.id), int(run.number))))
         }
         rows_ = self._composer.rows(held, self._queued(waiting, known), spots, steps)
         return Listing(rows=rows_, partial="; ".join(told), budget=self.api.budget)

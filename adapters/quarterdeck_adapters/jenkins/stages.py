@@ -13,7 +13,7 @@ from quarterdeck_adapters.ci.values import Json, rows, shown, text
 from quarterdeck_adapters.jenkins import mapping
 from quarterdeck_adapters.jenkins.api import Api
 from quarterdeck_adapters.jenkins.mapping import Home, Spot
-from quarterdeck_adapters.jenkins.places import path_of
+from quarterdeck_adapters.jenkins.places import job_in, path_of
 from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.records import Status
@@ -23,20 +23,15 @@ KEPT = 500
 LastWords = Callable[[str], Awaitable[str]]
 
 
-def job_name(run: Run) -> str:
-    """The full name of a run's job."""
-    return run.ref.id.partition("@")[0].partition("#")[0]
-
-
 def path(run: Run) -> str:
     """The path of a build."""
-    return f"{path_of(job_name(run))}/{run.number}"
+    return f"{path_of(job_in(run.ref.id))}/{run.number}"
 
 
 class Stages:
     """Reads what is inside builds. Where a build failed is asked once."""
 
-    def __init__(self, api: Api, home: Home, last_words: LastWords, may_approve: Callable[[], bool]) -> None:
+    def __init__(self, api: Api, home: Home, last_words: LastWords, may_approve: Callable[[str], bool]) -> None:
         self.api = api
         self.home = home
         self._last_words = last_words
@@ -105,7 +100,7 @@ class Stages:
             return spot if spot.note or run.state == "running" else spot._replace(note=await self._words(run))
         asked = [shown(each.get("message"), 120) for each in await self.pending(where)]
         note = f"approval: {'; '.join(filter(None, asked))}" if any(asked) else "approval"
-        return spot._replace(note=note, waits=True, mine=self._may_approve())
+        return spot._replace(note=note, waits=True, mine=self._may_approve(job_in(run.ref.id)))
 
     async def _words(self, run: Run) -> str:
         return await self._last_words(path(run)) or "before its first stage"

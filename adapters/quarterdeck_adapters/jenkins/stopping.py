@@ -84,13 +84,13 @@ class Cancel(JenkinsAction):
         if now.number != before.number or now.state in mapping.ENDED:
             raise self.moved(str(before), str(now))
         if not before.number:
-            answer = await self.post(f"/queue/cancelItem?id={place.queue}")
+            answer = await self.post(place.job, f"/queue/cancelItem?id={place.queue}")
             return f"Jenkins accepted it ({answer.status})"
         where = f"{path_of(place.job)}/{before.number}"
-        answer = await self.post(f"{where}/{calls[0]}")
+        answer = await self.post(place.job, f"{where}/{calls[0]}")
         said = f"{calls[0]}: {answer.status}"
         if len(calls) > 1 and not await self._ends(place):
-            answer = await self.post(f"{where}/{calls[1]}")
+            answer = await self.post(place.job, f"{where}/{calls[1]}")
             said += f", {calls[1]}: {answer.status}"
         return f"Jenkins accepted it ({said})"
 
