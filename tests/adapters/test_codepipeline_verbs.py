@@ -10,6 +10,7 @@ import pytest
 from adapters.awsrig import API, NIGHTLY, SCORER, Rig, ask, rig, run_in, runs_of
 from parts.operating import Bench
 from parts.practice import practice_story
+from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import Conflict, Refused
 from quarterdeck_lifecycle.kinds import Job, Run
@@ -254,3 +255,27 @@ async def test_nothing_is_written_without_a_permit_whatever_asks(hub: Rig) -> No
         with pytest.raises(Refused, match=f"{operation} was not sent"):
             await source.clients.call("codepipeline", operation, **params)
     assert not {"DeletePipeline", "StopPipelineExecution", "PollForJobs"} & set(hub.operations())
+
+
+async def test_a_retry_that_shows_a_moment_later_is_waited_for(hub: Rig, bench: Bench) -> None:
+    run = await row(bench, NIGHTLY, "failed")
+    before: list[Response] = []
+    late = 2
+
+    async def slow(request: Request) -> Response:
+        nonlocal late
+        answer = await hub.aws.handler(request)
+        if not request.header("x-amz-target").endswith(".ListActionExecutions"):
+            return answer
+        if "RetryStageExecution" not in hub.operations():
+            before.append(answer)
+        elif late:
+            late -= 1
+            return before[-1]
+        return answer
+
+    hub.app = slow
+    done = await bench.do("run.rerun_failed", run.ref)
+    assert (done.result, done.message) == ("SUCCEEDED", "Test runs again: running")
+    assert late == 0
+    assert hub.slept == [0.3, 0.7]
