@@ -67,7 +67,9 @@ async def test_parameters_are_checked_and_sent_and_secrets_are_read_at_the_last_
     item = hub.state.items[4713]
     assert item.values == {"VERSION": "v43", "TARGET": "prod", "DEPLOY_KEY": "s3cret"}
     left = await desk.preview("run.trigger", ref, inputs="VERSION=v43")
-    assert "secrets that are not given" in left.warnings[-1]
+    assert json.loads(left.steps[0].detail) == {"VERSION": "v43"}
+    assert left.impact[1] == "by the job's own default: TARGET=staging, DEPLOY_KEY=a secret"
+    assert left.command.endswith("/jenkins/ build ops/deploy-fraud-api -p VERSION=v43")
 
 
 async def test_an_equal_item_that_waits_is_joined_which_is_said(hub: Rig, desk: Bench) -> None:

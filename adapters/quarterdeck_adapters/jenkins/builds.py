@@ -60,19 +60,22 @@ class Trigger(Making):
         args: dict[str, str],
     ) -> Preview:
         key = self.key()
-        sent = {parameter.name: given.get(parameter.name, parameter.default) for parameter in known
-                if not parameter.secret or parameter.name in given}  # fmt: skip
+        # What is not given is not sent: Jenkins knows its defaults better, secret ones and those of many lines too.
         path = f"{path_of(job)}/{'buildWithParameters' if known else 'build'}"
-        listed = ", ".join(f"{name}={shown(value, 60)}" for name, value in masked(sent, known).items())
-        if left := [parameter.name for parameter in known if parameter.name not in sent]:
-            warnings.append(f"{', '.join(left)}: secrets that are not given have the job's own default")
+        spoken = masked(given, known)
+        listed = ", ".join(f"{name}={shown(value, 60)}" for name, value in spoken.items())
+        usual = ", ".join(
+            f"{each.name}={'a secret' if each.secret else shown(each.default, 60)}"
+            for each in known if each.name not in given
+        )  # fmt: skip
+        impact = [f"a new build of {shown(job)}{f' with {listed}' if listed else ''}"]
+        impact += [f"by the job's own default: {usual}"] if usual else []
         return Preview(
             verb=self.verb, ref=run.ref, record=run, args=args, title=f"build {shown(job)}",
-            steps=(self.step("POST", path, masked(sent, known)),),
-            impact=(f"a new build of {shown(job)}{f' with {listed}' if listed else ''}",), warnings=tuple(warnings),
+            steps=(self.step("POST", path, spoken),), impact=tuple(impact), warnings=tuple(warnings),
             before="no new build", after="a queue item, then a build of it",
-            token=(key, job, path, sent, known), inverse=("run.cancel", {MADE_BY: key}),
-            command=self._command(job, masked(sent, known)),
+            token=(key, job, path, given, known), inverse=("run.cancel", {MADE_BY: key}),
+            command=self._command(job, spoken),
         )  # fmt: skip
 
     def _command(self, job: str, given: Mapping[str, str]) -> str:
@@ -96,12 +99,12 @@ class Trigger(Making):
 
     async def execute(self, preview: Preview) -> str:
         """Send it once. Raises Conflict when the job asks for other parameters by now."""
-        key, job, path, sent, known = preview.token
+        key, job, path, given, known = preview.token
         found = await self.api.fields(path_of(job), DEFINITIONS)
         now = [parameter_of(each) for each in definitions(found) if text(each.get("name"))]
         if [parameter.name for parameter in now] != [parameter.name for parameter in known]:
             raise self.moved(_names(known), _names(now))
-        form = await resolved(sent, known, self.source.secret, self.source.name)
+        form = await resolved(given, known, self.source.secret, self.source.name)
         return await self.make(key, job, path, form or None)
 
     async def verify(self, preview: Preview) -> Outcome:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from quarterdeck_adapters.ci import inputs
-from quarterdeck_adapters.ci.values import Json, rows, shown, text
+from quarterdeck_adapters.ci.values import Json, rows, section, shown, text
 from quarterdeck_adapters.jenkins import mapping
 from quarterdeck_adapters.jenkins.acting import JenkinsAction
 from quarterdeck_adapters.jenkins.parameters import input_of, masked, resolved
@@ -31,7 +31,8 @@ class Asked(NamedTuple):
 
     id: str
     message: str
-    names: tuple[str, ...]
+    usual: tuple[tuple[str, str], ...]
+    """What it asks for, with its defaults as they are sent."""
 
     def __str__(self) -> str:
         return f"{self.id}: {self.message}"
@@ -39,8 +40,12 @@ class Asked(NamedTuple):
 
 def asked(payload: Json) -> Asked:
     """An input of wfapi's pendingInputActions."""
-    names = tuple(text(each.get("name")) for each in rows(payload, "inputs"))
-    return Asked(text(payload.get("id")), shown(payload.get("message"), 200), names)
+    usual = []
+    for each in rows(payload, "inputs"):
+        default = section(each, "definition").get("defaultVal")
+        spoken = str(default).lower() if isinstance(default, bool) else text(default)
+        usual.append((text(each.get("name")), DEFAULT if input_of(each).secret else spoken))
+    return Asked(text(payload.get("id")), shown(payload.get("message"), 200), tuple(usual))
 
 
 def chosen(pending: list[Json], gate: str, source: str) -> Json:
@@ -138,8 +143,7 @@ class Approve(Decide):
         id = quote(now.id, safe="")
         if not known:
             return f"{where}/input/{id}/proceedEmpty", None
-        usual = {each.name: DEFAULT if each.secret else each.default for each in known}
-        values = [{"name": name, "value": given.get(name, value)} for name, value in usual.items()]
+        values = [{"name": name, "value": given.get(name, value)} for name, value in now.usual]
         return f"{where}/wfapi/inputSubmit?inputId={id}", {"parameter": values}
 
 
