@@ -25,6 +25,7 @@ from quarterdeck.panes.live import LiveStats
 from quarterdeck.panes.metricspane import MetricsPane
 from quarterdeck.panes.pane import Pane
 from quarterdeck.timing import InstantBar, Timing
+from quarterdeck.tracing.verbs import Tracing
 from quarterdeck.views.releases import running_cells
 from quarterdeck.watchverbs import WatchVerbs
 from quarterdeck.widgets.bars import Bar
@@ -55,7 +56,7 @@ class KeyBar(Bar):
     """The keys that apply here."""
 
 
-class DeckScreen(Timing, Looking, Doing, Deploying, Outward, NeedsLine, WatchVerbs, Screen[None]):
+class DeckScreen(Timing, Looking, Tracing, Doing, Deploying, Outward, NeedsLine, WatchVerbs, Screen[None]):
     """Five live panes. All data comes from the hub; all verbs go through the operator."""
 
     app: QuarterdeckApp

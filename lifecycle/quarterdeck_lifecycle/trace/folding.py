@@ -36,9 +36,11 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def status(self) -> Status:
-        """The worst of them."""
-        return min((node.record.status for node in self.nodes if node.record), key=TROUBLE.__getitem__,
-                   default=Status.IDLE)  # fmt: skip
+        """The worst of them that somebody has to look at or wait for, else that of the one that is shown."""
+        told = [node.record.status for node in self.nodes if node.record is not None]
+        worst = min(told, key=TROUBLE.__getitem__, default=Status.IDLE)
+        own = self.head.record.status if self.head.record is not None else Status.IDLE
+        return worst if TROUBLE[worst] < TROUBLE[Status.QUEUED] else own
 
     @property
     def guess(self) -> bool:

@@ -25,6 +25,8 @@ VIEWS = (
     _view("zoom", "z", "zoom", "the focused pane fills the screen"),
     _view("logs", "l", "logs", "live log of the row, or of all marked rows merged by time", "deck", *LOGS_OF),
     _view("detail", "d", "detail", "everything known of the row, in tabs"),
+    _view("trace", "t", "trace", "from the commit to the model in production: the whole story of the row; :trace REF"),
+    _view("where", "", "where", "in which environments the row runs; :where REF"),
     _view("changes", "c", "changes", "what changed, newest first, by us or from outside"),
     _view("copy", "y", "copy", "the row's ref, name, digest or address to the clipboard"),
     _view("link", "o", "link", "show and copy the row's web address"),

@@ -11,7 +11,6 @@ from quarterdeck_lifecycle.verbs.releasing import RELEASES
 from quarterdeck_lifecycle.verbs.timing import CHANGES_SCREEN, TIMING
 
 RESERVED = {
-    "t": "trace",
     "y": "copy; confirms in dialogs",
 }  # fmt: skip
 """Keys of the contract that later parts will bind; nothing else may take them on the deck."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -14,9 +13,7 @@ from quarterdeck.boot import DISCOVERY_S, Boot
 from quarterdeck.commands.ending import ended, fail
 from quarterdeck.tracing import fetching, gather, telling
 from quarterdeck_config.secrets import redact
-from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.records import PANES, Ref
-from quarterdeck_lifecycle.state import StateError
 from quarterdeck_lifecycle.trace.between import differences
 from quarterdeck_lifecycle.trace.gaps import gaps, notes
 from quarterdeck_lifecycle.trace.graph import Graph
@@ -26,8 +23,6 @@ from quarterdeck_lifecycle.trace.thread import walk
 from quarterdeck_lifecycle.trace.timeline import events
 from quarterdeck_lifecycle.trace.where import Here, Standing, under_way, where
 
-KEPT = timedelta(days=7)
-CHANGES = 2000
 FORMS = "a ref, git:REV, pr:N, image:NAME[:TAG|@DIGEST], sha256:..., model:NAME/VERSION, model:NAME@ALIAS, or a name"
 
 
@@ -100,7 +95,7 @@ async def where_for(boot: Boot, words: str, environment: str, *, timeout: float 
     histories = await fetching.between(boot, graph, compared(thread, graph, asked))
     down = gather.unknown(boot)
     found = where(
-        thread, graph, asked, history=fetching.relations(histories, graph), past=await _past(boot), down=down
+        thread, graph, asked, history=fetching.relations(histories, graph), past=await fetching.past(boot), down=down
     )
     runs = under_way(thread)
     if as_json:
@@ -129,7 +124,7 @@ async def trace_for(boot: Boot, words: str, *, timeout: float = 10.0, as_json: b
     thread = walk(graph, *begin)
     missing, also = gaps(thread, graph, gather.asked(boot)), notes(thread, graph)
     if as_json:
-        told = telling.thread_json(words, thread, missing, also, events(thread, await _past(boot)))
+        told = telling.thread_json(words, thread, missing, also, events(thread, await fetching.past(boot)))
         click.echo(redact(json.dumps(told)))
     else:
         for line in telling.thread_lines(thread, graph, missing, also):
@@ -169,9 +164,3 @@ async def _named(boot: Boot, graph: Graph, words: str) -> tuple[Ref, ...] | int:
             return fail(f"{error}, as far as is known: {next(iter(down.values()))}", 4)
         return fail(f"{error}; it may be {FORMS}", 1)
 
-
-async def _past(boot: Boot) -> list[ChangeRow]:
-    try:
-        return list(await boot.changelog.recent(since=datetime.now(UTC) - KEPT, limit=CHANGES))
-    except StateError:
-        return []

@@ -208,6 +208,8 @@ class Palette(ModalScreen[None]):
             deck.app.open_query(rest)
         elif verb.id == "theme" and rest:
             deck.app.use_theme(rest)
+        elif verb.id in ("trace", "where") and rest:
+            deck.trace_words(verb.id, rest)
         elif verb.id in ("view", "environments") and words:
             deck.app.viewing.command(verb.id, words)
         elif verb.kind is VerbKind.MUTATION and words:

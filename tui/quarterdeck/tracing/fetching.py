@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Timeout
-from quarterdeck_lifecycle.kinds import Commit, Repository
-from quarterdeck_lifecycle.ports import Between, ComparesRevisions, Drills
-from quarterdeck_lifecycle.records import Ref
+from quarterdeck_lifecycle.kinds import Commit, Repository, Tag
+from quarterdeck_lifecycle.ports import Between, ComparesRevisions, Describes, Drills
+from quarterdeck_lifecycle.records import Link, Ref
+from quarterdeck_lifecycle.state import StateError
 from quarterdeck_lifecycle.trace.facts import last_name
 from quarterdeck_lifecycle.trace.graph import Graph
 from quarterdeck_lifecycle.trace.history import Pair, Relation, relation
 from quarterdeck_lifecycle.trace.resolve import Several, resolve
+from quarterdeck_lifecycle.trace.thread import Thread
 
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
@@ -27,6 +31,8 @@ PAGES = 20
 AT_ONCE = 4
 PAIRS = 40
 """So many histories are asked for at most."""
+KEPT = timedelta(days=7)
+CHANGES = 2000
 
 
 class Histories(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +96,44 @@ async def read_page(boot: Boot, graph: Graph, ref: Ref, page: str = "") -> str:
     return following
 
 
+async def more(boot: Boot, graph: Graph, thread: Thread) -> bool:
+    """What a thread on the screen is worth asking for: the commits' subjects, the manifests behind an index.
+
+    Answers whether anything was learned; what does not answer in time stays as it is.
+    """
+    before = graph.size.links
+    shas = {node.ref.id for node in thread.nodes if node.ref.kind == "commit" and node.record is None}
+    pages = [row.ref for row in _repositories(graph, shas)][:AT_ONCE] if shas else []
+    tags = [node.record for node in thread.nodes if isinstance(node.record, Tag) and len(node.record.platforms) > 1]
+    jobs = [read_page(boot, graph, ref) for ref in pages]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DEADLINE_S):
+            await asyncio.gather(*jobs, *(_platforms(boot, graph, tag) for tag in tags[:AT_ONCE]))
+    return graph.size.links != before
+
+
+async def _platforms(boot: Boot, graph: Graph, tag: Tag) -> None:
+    """Learn the digests of the manifests that an index lists (OCI image index, `manifests`)."""
+    source = boot.hub.sources.get(tag.ref.source)
+    if not isinstance(source, Describes):
+        return
+    with boot.busy.work(f"manifests of {tag.name}"), suppress(QuarterdeckError):
+        for section in await source.describe(tag.ref):
+            if section.title == "Platforms" and section.table:
+                links = [
+                    Link(kind="digest", value=row[1], evidence=f"manifest for {row[0]} in the index {tag.name}")
+                    for row in section.table[1:] if len(row) > 1
+                ]  # fmt: skip
+                graph.learn(tag.ref, links)
+
+
+async def past(boot: Boot) -> list[ChangeRow]:
+    """The recorded changes of the last days; none where the state cannot be read."""
+    with suppress(StateError):
+        return list(await boot.changelog.recent(since=datetime.now(UTC) - KEPT, limit=CHANGES))
+    return []
+
+
 async def between(boot: Boot, graph: Graph, pairs: Iterable[Pair]) -> Histories:
     """Ask the repositories what lies between pairs of commits, a few at a time."""
     limit = asyncio.Semaphore(AT_ONCE)
@@ -128,10 +172,10 @@ async def _between(boot: Boot, graph: Graph, pair: Pair) -> Between | str:
     return why
 
 
-def _repositories(graph: Graph, pair: Pair) -> Iterator[Repository]:
+def _repositories(graph: Graph, shas: Iterable[str]) -> Iterator[Repository]:
     """The repositories to ask, those first that what tells of the commits names as its own."""
     named: set[str] = set()
-    for sha in pair:
+    for sha in shas:
         for ref in graph.telling("commit", sha):
             known = graph.known(ref)
             named |= {last_name(home) for home in known.of("repository")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ DOWN = (State.ERROR, State.AUTH, State.STALE, State.LOADING)
 PLACED = ("container", "service", "endpoint", "deployment")
 """Kinds of rows that say what runs in an environment."""
 HELD = ("container", "service", "endpoint")
+SLICE = 200
+"""Rows that are taken in at once while a screen is shown: about 5 ms."""
 
 
 class Gathered:
@@ -26,6 +29,7 @@ class Gathered:
     def __init__(self) -> None:
         self.graph = Graph()
         self._rows: dict[tuple[str, str], tuple[Record, ...]] = {}
+        self._one = asyncio.Lock()
 
     def take(self, snapshots: Iterable[Snapshot]) -> bool:
         """Bring it up to date; answers whether anything is another. Feeds that are gone take their rows along."""
@@ -38,6 +42,33 @@ class Gathered:
             self.graph.refresh(*key, ())
         self._rows = listed
         return bool(changed or gone)
+
+    async def follow(self, snapshots: Iterable[Snapshot]) -> bool:
+        """As `take`, a few rows at a time, so that nothing else of the loop waits for it."""
+        async with self._one:
+            listed = {(snap.source, snap.kind): snap.rows for snap in snapshots}
+            changed = False
+            for key in [*listed, *(key for key in self._rows if key not in listed)]:
+                rows = listed.get(key, ())
+                if self._rows.get(key) is rows:
+                    continue
+                changed = True
+                await self._exchange(self._rows.get(key, ()), rows)
+                self._rows[key] = rows
+            self._rows = {key: rows for key, rows in self._rows.items() if key in listed}
+            return changed
+
+    async def _exchange(self, before: Sequence[Record], after: Sequence[Record]) -> None:
+        kept = {row.ref for row in after}
+        for place, row in enumerate(before):
+            if row.ref not in kept:
+                self.graph.remove(row.ref)
+            if place % SLICE == 0:
+                await asyncio.sleep(0)
+        for place, row in enumerate(after):
+            self.graph.add(row)
+            if place % SLICE == 0:
+                await asyncio.sleep(0)
 
 
 def asked(boot: Boot) -> Asked:
