@@ -53,7 +53,7 @@ class Rig:
     def source(self, **config: Any) -> GitlabSource:
         """A source on the server, with the token that may do all unless another is given."""
         known: dict[str, Any] = {
-            "name": "gl", "system": "gitlab", "url": self.url, "repos": PROJECTS, "deadline": 5.0,
+            "name": "gl", "system": "gitlab", "url": self.url, "repos": PROJECTS, "deadline": 20.0,
             "token": SecretRef(env="GITLAB_TOKEN"), "options": {"runs": 6},
         }  # fmt: skip
         context = Context(secret=self._secret, env={}, config=Config(), project="/", now=self.clock)

@@ -11,7 +11,7 @@ from adapters.glrig import CHURN, ETL, MODEL, Rig, rig
 from parts.operating import Bench
 from parts.practice import practice_story
 from quarterdeck_demo.faults import Status
-from quarterdeck_demo.gitlab.progress import deployment_status
+from quarterdeck_demo.gitlab.progress import Approval, deployment_status
 from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import Conflict, Forbidden, Refused, Unsupported
@@ -136,6 +136,17 @@ async def test_a_blocked_deployment_is_approved_and_then_started(gl: Rig, bench:
         await bench.preview("run.approve", gl.run(live))
 
 
+async def test_a_gate_that_somebody_else_moved_is_looked_at_again(gl: Rig, bench: Bench) -> None:
+    attempt = gl.attempt(gl.pipeline("manual"), "deploy-prod")
+    attempt.needs = 2
+    preview = await bench.preview("run.approve", gl.run(gl.pipeline("manual")))
+    attempt.approvals.append(Approval("chen-li", "approved", "", gl.clock.now))
+    result = await bench.operator.perform(preview)
+    assert isinstance(result.error, Conflict)
+    assert "it was blocked, 2 approvals left and is blocked, 1 approvals left now" in result.message
+    assert gl.asked(method="POST") == []
+
+
 async def test_a_rejected_deployment_fails_its_job(gl: Rig, bench: Bench) -> None:
     live = gl.pipeline("manual")
     ref = Ref("gl", "deployment", f"{ETL}/{gl.attempt(live, 'deploy-prod').deployment}")
@@ -174,6 +185,7 @@ async def test_an_older_deployment_is_the_way_back(gl: Rig, bench: Bench) -> Non
         if attempt.plan.environment == "prod" and gl.gitlab.state.at(live).jobs[attempt.id].status == "success"
     ]  # fmt: skip
     old, live, attempt = done[-2]
+    elsewhere = await bench.preview("deployment.redeploy", Ref("gl", "deployment", f"{CHURN}/{done[-3][0]}"))
     preview = await bench.preview("deployment.redeploy", Ref("gl", "deployment", f"{CHURN}/{old}"))
     now = done[-1][1].plan.sha
     assert preview.impact[0] == f"prod goes from {now[:10]} to {live.plan.sha[:10]}"
@@ -187,8 +199,9 @@ async def test_an_older_deployment_is_the_way_back(gl: Rig, bench: Bench) -> Non
     gl.clock.move(300)
     other = await bench.preview("deployment.redeploy", Ref("gl", "deployment", f"{CHURN}/{done[-1][0]}"))
     assert live.plan.sha[:10] in other.impact[0]
-    late = await bench.operator.perform(preview)
+    late = await bench.operator.perform(elsewhere)
     assert isinstance(late.error, Conflict)
+    assert f"by deployment {new.deployment} now" in late.message
 
 
 async def test_a_redeploy_to_a_protected_environment_waits_for_its_approval(gl: Rig, bench: Bench) -> None:
@@ -210,6 +223,8 @@ async def test_a_pipeline_is_started_with_variables_and_inputs_and_found(gl: Rig
     for name in ("no-such", "a..b", "-x", ""):
         with pytest.raises(Refused):
             await bench.preview("run.trigger", ref, ref=name)
+    of_a_merge = await bench.preview("run.trigger", ref, ref="!12", inputs="environment=prod")
+    assert of_a_merge.args["ref"] == "horizon-60"
     preview = await bench.preview("run.trigger", ref, inputs="horizon=60 environment=prod DEBUG='a b'")
     assert preview.warnings == ("its file does not name DEBUG: sent as variables all the same",)
     result = await bench.operator.perform(preview)

@@ -101,6 +101,8 @@ class Cancel(GitlabAction):
         """Pipelines that have ended."""
         if not isinstance(record, Run):
             return "not a run"
+        if record.state == "canceling":
+            return "it is being cancelled already"
         return f"it has ended: {record.state}" if record.state in ENDED else None
 
     async def preview(self, ref: Ref, args: Mapping[str, str]) -> Preview:

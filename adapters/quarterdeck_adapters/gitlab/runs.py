@@ -105,7 +105,9 @@ class Runs:
         now = self.api.server_now
         pairs = [(path, run) for path, runs in found.items() for run in runs.values()]
         pairs.sort(key=lambda pair: epoch(pair[1].get("updated_at")) or 0.0, reverse=True)
-        moving = [pair for pair in pairs if mapping.in_flight(pair[1])][:MOVING_LOOKUPS]
+        moving = [pair for pair in pairs if mapping.in_flight(pair[1])]
+        # What waits for somebody may do so for weeks: it must not take the places of what runs.
+        moving = sorted(moving, key=lambda pair: mapping.word(pair[1]) == "manual")[:MOVING_LOOKUPS]
         new = [pair for pair in pairs if not mapping.in_flight(pair[1]) and _mark(*pair) not in self._known]
         failed = [
             pair for pair in new

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SLACK_S = 5.0
 KEPT = 100
+_MERGE = re.compile(r"!([1-9]\d{0,9})")
 _REF = re.compile(r"(?!-)(?!.*(?:\.\.|//|@\{))[^\s~^:?*\[\\\x00-\x1f\x7f]{1,255}(?<![/.])")
 
 
@@ -167,7 +168,7 @@ class Trigger(Starting):
     async def preview(self, ref: Ref, args: Mapping[str, str]) -> Preview:
         """What would be sent. Raises Refused for a ref or for inputs that cannot be."""
         place = self.place(ref)
-        name = args.get("ref", "").strip()
+        name = await self._branch(place, args.get("ref", "").strip())
         given = parse(args.get("inputs", ""), self.source.name)
         variables.checked(given, self.source.name)
         sha = await self.commit(place, name)
@@ -191,6 +192,13 @@ class Trigger(Starting):
         wanted = Wanted(name, sha, body, secrets.token_hex(8))
         return self.told(ref, place, record, wanted, {"ref": name, "inputs": args.get("inputs", "")}, tuple(warnings),
                          f"a new pipeline of {place.path} on {shown(name)}")  # fmt: skip
+
+    async def _branch(self, place: Place, name: str) -> str:
+        """The branch of a merge request where its number is given, as rows of its pipelines show it: `!88`."""
+        if not (match := _MERGE.fullmatch(name)):
+            return name
+        merge = await self.source.merges.read(place._replace(number=int(match[1])))
+        return text(merge.get("source_branch"))
 
 
 class Rerun(Starting):
