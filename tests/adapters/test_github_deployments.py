@@ -188,6 +188,17 @@ async def test_a_repository_that_fails_keeps_its_rows(hub: Rig) -> None:
         await source.list("deployment")
 
 
+async def test_states_that_cannot_be_read_are_told_and_asked_for_again(hub: Rig) -> None:
+    source = hub.source()
+    hub.faults.add(Answer(code=502), path="/statuses")
+    listing = await source.list("deployment")
+    assert (listing.rows, listing.partial) == (
+        [], "states of deployments: down: injected fault; 9 deployments whose states are not read yet",
+    )  # fmt: skip
+    hub.faults.clear()
+    assert (await source.list("deployment")).partial == ""
+
+
 async def test_one_that_vanishes_after_the_listing_is_not_told_as_trouble(hub: Rig) -> None:
     hub.faults.add(Answer(code=404, body={"message": "Not Found"}), path=f"/{BY_HAND}/statuses")
     listing = await hub.source().list("deployment")

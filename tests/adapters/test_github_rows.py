@@ -129,7 +129,11 @@ async def test_tabs_of_a_run_a_job_and_a_pull_request(hub: Rig) -> None:
     assert list(run) == ["Failure", "Overview", "Jobs and steps", "Artefacts", "Commit"]
     assert dict(run["Overview"].fields)["state"] == "failure"
     assert run["Jobs and steps"].table[1][:2] == ("unit-tests", "failure")
-    assert [row[:2] for row in run["Artefacts"].table[1:]] == [("test-report", "47.1 KiB")]
+    (kept,) = run["Artefacts"].table[1:]
+    assert (kept[:2], kept[3] > kept[2], kept[4][:7]) == (("test-report", "47.1 KiB"), True, "sha256:")
+    oldest = [each for each in hub.story.runs if each.repository == API][-1]
+    old = {s.title: s for s in await source.describe(Ref("gh", "run", f"{oldest.repository}/{oldest.id}"))}
+    assert {row[1] for row in old["Artefacts"].table[1:]} == {"expired"}
     assert "Author: Dara Nolan" in run["Commit"].text
     pull = {s.title: s for s in await source.describe(Ref("gh", "pull_request", f"{API}/412"))}
     assert list(pull) == ["Overview", "Checks", "Reviews", "Files", "Commits"]
