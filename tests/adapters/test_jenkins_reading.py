@@ -96,6 +96,18 @@ async def test_a_step_that_waits_for_a_machine_says_so_on_its_build(hub: Rig) ->
     assert not [run for run in found if run.state == "queued"]
 
 
+async def test_a_build_that_waits_far_behind_the_newest_is_found_by_its_executor(hub: Rig) -> None:
+    old = hub.state.build(DEPLOY, 3)
+    assert old is not None
+    old.answers.clear()
+    found = await runs(hub.source())
+    numbers = sorted(int(run.number) for run in found if run.workflow == DEPLOY)
+    assert numbers == [3, *range(29, 59)]
+    assert run_of(found, DEPLOY, 3).status is Is.WAITING
+    hub.faults.add(Status(code=403), path="/computer/")
+    assert run_of(await runs(hub.source()), DEPLOY, 58).status is Is.WAITING
+
+
 async def test_only_what_moved_is_asked_again_and_never_everything(hub: Rig) -> None:
     source = hub.source()
     await runs(source)

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from quarterdeck_adapters.ci.acting import CiAction
-from quarterdeck_adapters.ci.values import Json, rows, section, text, whole
+from quarterdeck_adapters.ci.values import Json, rows, whole
 from quarterdeck_adapters.http import Answer
 from quarterdeck_adapters.jenkins import checkouts, mapping
 from quarterdeck_adapters.jenkins.api import Api
-from quarterdeck_adapters.jenkins.places import Place, item_of, job_in, job_of, path_of, run_id
+from quarterdeck_adapters.jenkins.places import Place, item_of, job_in, path_of, run_id
+from quarterdeck_adapters.jenkins.queueing import job_waiting
 from quarterdeck_lifecycle.errors import Conflict, Forbidden, NotFound, Unsupported
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Outcome, Preview
@@ -92,8 +93,8 @@ class Making(JenkinsAction):
     async def _ours(self, job: str) -> dict[int, tuple[int, str]]:
         """Queue id to (number or 0, user) of the newest builds and the items of a job."""
         found: dict[int, tuple[int, str]] = {}
-        for item in (await self.source.runs.queue()).items:
-            if job_of(text(section(item, "task").get("url")))[0] == job:
+        for item in (await self.source.runs.line.waiting()).items:
+            if job_waiting(item) == job:
                 found[whole(item.get("id")) or 0] = (0, checkouts.actor(rows(item, "actions")))
         for build in rows(await self.api.fields(path_of(job), NEWEST), "builds"):
             if queue := mapping.queue_of(build):

@@ -94,7 +94,8 @@ class Decide(JenkinsAction):
         ok = shown(payload.get("proceedText"), 60) or "Proceed"
         impact = [f"{now.message} · {ok if self.verb == 'run.approve' else 'Abort'}"]
         if form and known:
-            impact.append(", ".join(f"{each['name']}={shown(each['value'], 60)}" for each in rows(form, "parameter")))
+            sent = rows(form, "parameter")
+            impact.append(", ".join(f"{shown(each['name'], 60)}={shown(each['value'], 60)}" for each in sent))
         return Preview(
             verb=self.verb, ref=ref, record=run, args=kept, title=f"{self.doing} {run.name}: {now.message}",
             steps=(self.step("POST", path, {"json": form} if form else None),), impact=tuple(impact),

@@ -62,7 +62,7 @@ async def _of(source: JenkinsSource, place: Place, name: str, options: LogOption
         number = await source.runs.number(place)
         if number:
             break
-        item = await source.runs.item(place)
+        item = await source.runs.line.item(place)
         why = shown(item.get("why"), 200)
         if why.partition("Expires")[0] != told.partition("Expires")[0] or not told:
             yield LogBatch(notice=f"it waits in the queue: {why}; asking every 5 s")

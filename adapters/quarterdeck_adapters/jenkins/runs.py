@@ -7,18 +7,18 @@ https://www.jenkins.io/doc/book/using/remote-access-api/
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
 from quarterdeck_adapters.ci.api import together
-from quarterdeck_adapters.ci.values import Json, rows, section, shown, text, whole
+from quarterdeck_adapters.ci.values import Json, rows, section, text
 from quarterdeck_adapters.jenkins import mapping
 from quarterdeck_adapters.jenkins.api import Api
 from quarterdeck_adapters.jenkins.composing import Composer, Held
 from quarterdeck_adapters.jenkins.mapping import Found, Home, Spot
-from quarterdeck_adapters.jenkins.places import Place, inside, job_in, job_of, path_of
+from quarterdeck_adapters.jenkins.places import Place, job_in, path_of
+from quarterdeck_adapters.jenkins.queueing import Line, Waiting, job_waiting
 from quarterdeck_adapters.jenkins.stages import Stages
 from quarterdeck_adapters.jenkins.walking import Walk
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError, RateLimited
@@ -28,6 +28,8 @@ from quarterdeck_lifecycle.records import Status
 
 BUILDS = 30
 JOBS = 100
+OLDER = 10
+"""Builds of a job that go on and are older than the listed ones, at most."""
 MOVING_LOOKUPS = 8
 FAILED_LOOKUPS = 12
 FRESH_S = 7 * 86_400.0
@@ -39,17 +41,6 @@ ACTIONS = (
     "lastBuiltRevision[SHA1,branch[SHA1,name]],remoteUrls]"
 )
 BUILD = f"_class,number,queueId,building,result,timestamp,duration,description,{ACTIONS}"
-ITEM = (
-    "_class,id,why,inQueueSince,stuck,blocked,buildable,cancelled,executable[number,url],task[_class,name,url],"
-    "actions[causes[_class,shortDescription,userId,userName],parameters[_class,name,value]]"
-)
-
-
-class Waiting(NamedTuple):
-    """The queue: items of jobs, and what steps of running builds wait for, by job and number."""
-
-    items: list[Json]
-    steps: dict[tuple[str, int], str]
 
 
 class Runs:
@@ -61,9 +52,9 @@ class Runs:
         self.home = home
         self.stages = stages
         self.walk = Walk(api, names)
+        self.line = Line(api, names)
         self._builds, self._jobs = builds, jobs
         self._held: dict[str, Held] = {}
-        self._waiting = Waiting([], {})
         self._composer = Composer()
         self._numbers: OrderedDict[tuple[str, int], int] = OrderedDict()
 
@@ -74,10 +65,10 @@ class Runs:
         jobs = sorted(found, key=lambda job: (not job.moving, -job.last_at))[: self._jobs]
         if len(jobs) < len(found):
             told.append(f"the {len(found) - len(jobs)} jobs with the oldest builds are left out: name fewer in repos:")
-        told += await self._read(jobs)
+        told += await self._read(jobs, await self.line.building())
         known = {job.name: job for job in found}
         self._held = {name: held for name, held in self._held.items() if name in known}
-        waiting, trouble = await self._queue()
+        waiting, trouble = await self.line.known()
         told += trouble
         wanted = {job.name for job in jobs}
         held = [each for name, each in self._held.items() if name in wanted]
@@ -92,13 +83,14 @@ class Runs:
         rows_ = self._composer.rows(held, self._queued(waiting, known), spots, steps)
         return Listing(rows=rows_, partial="; ".join(told), budget=self.api.budget)
 
-    async def _read(self, jobs: Sequence[Found]) -> list[str]:
+    async def _read(self, jobs: Sequence[Found], building: Mapping[str, set[int]]) -> list[str]:
         """Ask for the builds of the jobs that moved. Returns what went wrong."""
         now = self.api.server_now
-        asked = [job for job in jobs if job.last and self._stale(job, now)]
+        asked = [job for job in jobs if job.last and (job.name in building or self._stale(job, now))]
         told: list[str] = []
         failures = 0
-        for job, answer in zip(asked, await together(self._newest(job, now) for job in asked), strict=True):
+        answers = await together(self._newest(job, now, building.get(job.name, set())) for job in asked)
+        for job, answer in zip(asked, answers, strict=True):
             if isinstance(answer, AuthFailed | RateLimited):
                 raise answer
             if isinstance(answer, QuarterdeckError):
@@ -117,9 +109,13 @@ class Runs:
             or not 0 <= now - held.read_at < REREAD_S
         )  # fmt: skip
 
-    async def _newest(self, job: Found, now: float) -> Held:
+    async def _newest(self, job: Found, now: float, building: set[int]) -> Held:
         body = await self.api.fields(path_of(job.name), f"builds[{BUILD}]{{0,{self._builds}}}")
-        return self._made(job, rows(body, "builds"), now)
+        builds = rows(body, "builds")
+        older = sorted(building - {mapping.number_of(build) for build in builds}, reverse=True)[:OLDER]
+        found = await together(self.build(Place(job.name), number) for number in older)
+        builds += [build for build in found if not isinstance(build, BaseException)]
+        return self._made(job, builds, now)
 
     def _made(self, job: Found, builds: list[Json], now: float) -> Held:
         made: dict[str, Run] = {}
@@ -155,33 +151,10 @@ class Runs:
             while len(self._numbers) > KEPT:
                 self._numbers.popitem(last=False)
 
-    async def _queue(self) -> tuple[Waiting, list[str]]:
-        try:
-            self._waiting = await self.queue()
-        except (AuthFailed, RateLimited):
-            raise
-        except QuarterdeckError as error:
-            return self._waiting, [f"the queue: {error.short}"]
-        return self._waiting, []
-
-    async def queue(self) -> Waiting:
-        """What waits. Raises QuarterdeckError."""
-        body = await self.api.fields("/queue", f"items[{ITEM}]")
-        items, steps = [], {}
-        for item in rows(body, "items"):
-            job, number = job_of(text(section(item, "task").get("url")))
-            if not job or (self.names and not inside(job, self.names)):
-                continue
-            if number:
-                steps[job, number] = shown(item.get("why"), 200)
-            elif (whole(item.get("id")) or 0) > 0:
-                items.append(item)
-        return Waiting(items, steps)
-
     def _queued(self, waiting: Waiting, known: dict[str, Found]) -> list[Run]:
         made = []
         for item in waiting.items:
-            name = job_of(text(section(item, "task").get("url")))[0]
+            name = job_waiting(item)
             job, held = known.get(name, Found(name)), self._held.get(name)
             slug = held.runs[0].repository if held and held.runs else ""
             made.append(mapping.queued_record(item, job, self.home, slug=slug))
@@ -222,7 +195,7 @@ class Runs:
         if known := self._numbers.get((place.job, place.queue), 0):
             return known
         try:
-            item = await self.item(place)
+            item = await self.line.item(place)
         except NotFound:
             item = {}
         number = mapping.number_of(section(item, "executable"))
@@ -240,13 +213,6 @@ class Runs:
         self.remember(place.job, place.queue, number)
         return number
 
-    async def item(self, place: Place) -> Json:
-        """The item of the queue, which can be read for some minutes after it has left. Raises NotFound."""
-        item = await self.api.fields(f"/queue/item/{place.queue}", ITEM)
-        if job_of(text(section(item, "task").get("url")))[0] != place.job:
-            raise NotFound(f"no item {place.queue} of {place.job}", source=self.api.source)
-        return item
-
     async def build(self, place: Place, number: int) -> Json:
         """A build as it is now. Raises NotFound."""
         return await self.api.fields(f"{path_of(place.job)}/{number}", BUILD)
@@ -258,7 +224,7 @@ class Runs:
         held = self._held.get(place.job)
         slug = held.runs[0].repository if held and held.runs else ""
         if not number:
-            item = await self.item(place)
+            item = await self.line.item(place)
             return mapping.queued_record(item, job, self.home, slug=slug), item
         build = await self.build(place, number)
         payload = build if place.queue else {**build, "queueId": 0}

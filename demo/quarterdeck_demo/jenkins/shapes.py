@@ -68,6 +68,27 @@ class Shapes:
             "jobs": lambda: [lambda path=path: self.item(path) for path in self.children(())],
         }  # fmt: skip
 
+    def computers(self) -> dict[str, Any]:
+        """The machines: a Pipeline sits on a one-off executor of the controller as long as it goes on.
+
+        https://javadoc.jenkins.io/hudson/model/Computer.html
+        """
+        going = [b for builds in self.state.builds.values() for b in builds if self.state.moment(b).building]
+
+        def executors(*, pipelines: bool) -> list[dict[str, Any]]:
+            return [
+                {"currentExecutable": {"_class": "org.jenkinsci.plugins.workflow.job.WorkflowRun", "number": b.number,
+                                       "url": f"{self.url(b.job.path)}{b.number}/"}}
+                for b in going if b.job.pipeline == pipelines
+            ]  # fmt: skip
+
+        one = {
+            "_class": "hudson.model.Hudson$MasterComputer", "displayName": "Built-In Node", "offline": False,
+            "executors": [*executors(pipelines=False), {"currentExecutable": None}],
+            "oneOffExecutors": executors(pipelines=True),
+        }  # fmt: skip
+        return {"_class": "hudson.model.ComputerSet", "busyExecutors": len(going), "computer": [one]}
+
     def job(self, job: Job) -> dict[str, Any]:
         """A job."""
         builds = self.state.builds[job.full_name]

@@ -80,6 +80,8 @@ class Site:
         if path == "/queue/api/json":
             items = [lambda item=item: shapes.queued(item) for item in reversed(self.state.waiting())]
             return self._sent(request, {"_class": "hudson.model.Queue", "items": items})
+        if path == "/computer/api/json":
+            return self._sent(request, shapes.computers())
         if (one := re.fullmatch(r"/queue/item/(\d+)/api/json", path)) is not None:
             item = self.acting.item(int(one[1]))
             if item is not None:
