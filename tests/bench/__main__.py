@@ -8,7 +8,7 @@ import traceback
 
 import click
 
-from bench import containers, logs, memory, quiet, releases, rows, startup, trace
+from bench import containers, logs, memory, pipelines, quiet, releases, rows, startup, trace
 from bench.report import HEAD, Bench, Run, Settings, shown
 from bench.tap import KEPT
 
@@ -19,6 +19,7 @@ BENCHES = (
     Bench("idle", quiet.idle),
     Bench("changes", quiet.changes),
     Bench("rows", rows.rows),
+    Bench("pipelines", pipelines.pipelines),
     Bench("flood", logs.flood),
     Bench("line", logs.huge),
     Bench("containers", containers.events),

@@ -34,42 +34,42 @@ def rows(settings: Settings) -> Sequence[Line]:
     return lines
 
 
-def moves(deck: Tap, count: int, times: int) -> list[float]:
-    """Milliseconds from a key to the frame with the row that the cursor is on then."""
-    found = [press(deck, KEYS["down"], f"box-{place:05}") for place in range(1, times + 1)]
+def moves(deck: Tap, count: int, times: int, name: str = "box-") -> list[float]:
+    """Milliseconds from a key to the frame with the row that the cursor is on then; rows are `name` and a number."""
+    found = [press(deck, KEYS["down"], f"{name}{place:05}") for place in range(1, times + 1)]
     for _ in range(max(2, times // 10)):
-        found.append(press(deck, KEYS["end"], f"box-{count - 1:05}"))
-        found.append(press(deck, KEYS["home"], "box-00000"))
+        found.append(press(deck, KEYS["end"], f"{name}{count - 1:05}"))
+        found.append(press(deck, KEYS["home"], f"{name}00000"))
     return found
 
 
-def filters(deck: Tap, count: int, times: int) -> list[float]:
+def filters(deck: Tap, count: int, times: int, name: str = "box-", title: str = "Containers") -> list[float]:
     """Milliseconds from a typed character, or its deletion, to the title with the new number of rows."""
     found = []
     for _ in range(times):
         before = deck.count
         deck.write("/")
         deck.quiet(0.3)
-        typed = "box-"
+        typed = name
         for char in "0009":
             typed += char
-            if len(typed) == 5:
-                deck.write("box-")
+            if len(typed) == len(name) + 1:
+                deck.write(name)
                 deck.quiet(0.8)
-            left = _matching(typed, count)
-            if left == _matching(typed[:-1], count):
+            left = _matching(typed, count, name)
+            if left == _matching(typed[:-1], count, name):
                 deck.write(char)
                 deck.quiet(0.8)
             else:
-                found.append(press(deck, char, f"Containers {left} of {count} "))
+                found.append(press(deck, char, f"{title} {left} of {count} "))
         deck.write("\x1b")
         deck.quiet(0.7)
         assert deck.count > before
     return found
 
 
-def _matching(words: str, count: int) -> int:
-    return sum(f"box-{place:05}".startswith(words) for place in range(count))
+def _matching(words: str, count: int, name: str) -> int:
+    return sum(f"{name}{place:05}".startswith(words) for place in range(count))
 
 
 def press(deck: Tap, key: str, shows: str, then: Callable[[], object] | None = None) -> float:
