@@ -11,7 +11,7 @@ from parts.practice import practice_story
 from quarterdeck_adapters.codepipeline import CodePipelineSource
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
-from quarterdeck_lifecycle.kinds import Job
+from quarterdeck_lifecycle.kinds import Deployment, Job
 from quarterdeck_lifecycle.ports import LogOptions, TakesParameters
 from quarterdeck_lifecycle.records import Ref, Status
 
@@ -154,3 +154,16 @@ async def test_who_signs_and_where(source: CodePipelineSource) -> None:
     assert probe.identity == "arn:aws:iam::123456789012:user/oper-a in eu-west-1, 3 pipelines"
     assert probe.can["run.approve"] is None
     assert source.me == "oper-a"
+
+
+async def test_deployments_say_what_each_stage_has_now(source: CodePipelineSource, story: Story) -> None:
+    rows = [row for row in (await source.list("deployment")).rows if isinstance(row, Deployment)]
+    assert {row.repository for row in rows} == {"acme/fraud-api", "acme/scorer"}
+    current = {(row.run.partition("/")[0], row.target): row for row in rows if row.current}
+    assert set(current) == {(API, "Staging"), (API, "Production"), (SCORER, "Staging"), (SCORER, "Production")}
+    staging = current[SCORER, "Staging"]
+    assert staging.head == story.repositories["acme/scorer"].head
+    assert staging.link("repository") == "github.com/acme/scorer"
+    assert staging.note == "staging/scorer"
+    assert sum(row.target == "Staging" and row.run.startswith(SCORER) for row in rows) > 5
+    assert "deploy" in {tab.title for tab in await source.describe(staging.ref)}

@@ -13,9 +13,9 @@ from parts.practice import practice_story
 from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import Conflict, Refused
-from quarterdeck_lifecycle.kinds import Job, Run
+from quarterdeck_lifecycle.kinds import Deployment, Job, Run
 from quarterdeck_lifecycle.permit import permit
-from quarterdeck_lifecycle.records import Ref
+from quarterdeck_lifecycle.records import Ref, Status
 
 
 @pytest.fixture(scope="module")
@@ -279,3 +279,27 @@ async def test_a_retry_that_shows_a_moment_later_is_waited_for(hub: Rig, bench: 
     assert (done.result, done.message) == ("SUCCEEDED", "Test runs again: running")
     assert late == 0
     assert hub.slept == [0.3, 0.7]
+
+
+async def test_a_deployment_that_was_there_is_deployed_again(hub: Rig, bench: Bench) -> None:
+    async def deployed() -> list[Deployment]:
+        rows = (await bench.source.list("deployment")).rows
+        return [row for row in rows if isinstance(row, Deployment) and row.name.startswith(f"{SCORER} Staging")]
+
+    well = {run.ref.id for run in await runs_of(bench.source) if run.state == "succeeded"}  # type: ignore[arg-type]
+    newest, *before = [row for row in await deployed() if row.state == "succeeded"]
+    failed_after = next(row for row in before if row.run not in well)
+    target = next(row for row in before if row.run in well)
+    again = bench.source.actions["deployment.redeploy"]  # type: ignore[attr-defined]
+    assert again.permitted(newest) == "it is what is there now: re-run its run"
+    assert again.permitted(target) is None
+    with pytest.raises(Refused, match="no execution of that name succeeded in this stage"):
+        await again.preview(failed_after.ref, {})
+    done = await bench.do("deployment.redeploy", target.ref)
+    assert (done.result, done.error) == ("SUCCEEDED", None)
+    assert sent(hub, "RollbackStage")["targetPipelineExecutionId"] == target.run.partition("/")[2]
+    hub.clock.move(200)
+    await runs_of(bench.source)  # type: ignore[arg-type]
+    now = next(row for row in await deployed() if row.current)
+    assert (now.head, now.status) == (target.head, Status.OK)
+    assert now.ref not in (newest.ref, target.ref)

@@ -20,6 +20,8 @@ ENDED = frozenset({"Succeeded", "Failed", "Stopped", "Superseded", "Cancelled"})
 CANNOT = {
     "job.cancel": ("job", "AWS stops whole executions: cancel the run"),
     "job.start": ("job", "there is no manual job: what waits is approved on its run"),
+    "deployment.approve": ("deployment", "an approval is an action of its own: approve the run"),
+    "deployment.reject": ("deployment", "an approval is an action of its own: reject it on the run"),
 }
 
 
@@ -82,7 +84,8 @@ def actions(source: CodePipelineSource) -> dict[str, Action]:
     made: list[Named] = [
         starting.Trigger(source), starting.Rerun(source), run_actions.RerunFailed(source),
         run_actions.Cancel(source), approving.Approve(source), approving.Reject(source), stage_actions.Rerun(source),
-        stage_actions.Rollback(source), stage_actions.Hold(source), stage_actions.Release(source),
+        stage_actions.Rollback(source), stage_actions.Redeploy(source), stage_actions.Hold(source),
+        stage_actions.Release(source),
     ]  # fmt: skip
     found: dict[str, Action] = {action.verb: action for action in made}
     for verb, (kind, why) in CANNOT.items():

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.ci import pacing
 from quarterdeck_adapters.codepipeline.client import Clients
+from quarterdeck_adapters.codepipeline.deployments import Deployments
 from quarterdeck_adapters.codepipeline.places import Place, place_of
 from quarterdeck_adapters.codepipeline.runs import Runs
 from quarterdeck_adapters.codepipeline.settings import settings, shown_address
@@ -26,7 +27,7 @@ class CodePipelineSource:
     """
 
     system = "codepipeline"
-    kinds = ("run",)
+    kinds = ("run", "deployment")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class CodePipelineSource:
         self.insecure = config.insecure
         self.clients = Clients(config, context, self.given)
         self.runs = Runs(self.clients, self.name, self.environment)
+        self.deployments = Deployments(self.runs)
         self.sleep = sleep
         self.secret = context.secret
         self.denied: dict[str, str] = {}
@@ -74,10 +76,10 @@ class CodePipelineSource:
         return found
 
     async def list(self, kind: str) -> Listing:
-        """The newest executions of every pipeline. Raises QuarterdeckError."""
+        """The newest executions, or deployments, of every pipeline. Raises QuarterdeckError."""
         if kind not in self.kinds:
             raise Unsupported(f"no {kind} on CodePipeline", source=self.name)
-        return await self.runs.listing(self.given.notes)
+        return await (self.runs.listing(self.given.notes) if kind == "run" else self.deployments.listing())
 
     def interval(self, kind: str, rows: Sequence[Record]) -> float:
         """Seconds to the next poll: quick while something runs, slow at rest."""
@@ -110,7 +112,7 @@ class CodePipelineSource:
         from quarterdeck_adapters.codepipeline import logs
 
         for ref in refs:
-            if ref.kind not in ("run", "job"):
+            if ref.kind not in ("run", "job", "deployment"):
                 raise Unsupported(f"a {ref.kind} has no log", source=self.name)
         return logs.tail(self, refs, options)
 

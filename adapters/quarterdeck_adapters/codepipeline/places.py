@@ -1,6 +1,6 @@
 """What a ref's id names. Pure.
 
-A run is `PIPELINE/EXECUTION`, a stage of it `PIPELINE/EXECUTION/STAGE`, an attempt of an action
+A run is `PIPELINE/EXECUTION`, a stage of it `PIPELINE/EXECUTION/STAGE`, an attempt of an action, and so a deployment,
 `PIPELINE/EXECUTION/STAGE/ATTEMPT`: names and identities of AWS hold no slash.
 """
 
@@ -35,7 +35,9 @@ class Place(NamedTuple):
 def place_of(ref: Ref) -> Place | None:
     """What a ref names; None for what is none of CodePipeline's."""
     match = _ID.fullmatch(ref.id)
-    if match is None or (ref.kind == "job") != bool(match["stage"]):
+    if match is None or (ref.kind == "run") == bool(match["stage"]):
+        return None
+    if ref.kind == "deployment" and not match["attempt"]:
         return None
     return Place(match["pipeline"], match["execution"], match["stage"] or "", match["attempt"] or "")
 

@@ -212,6 +212,10 @@ class Runs:
             declared = await self.declared(place.pipeline, fresh=True)
         return jobs_of(declared, details, state, home, place.execution)
 
+    def heads(self, pipeline: str) -> dict[str, str]:
+        """The commits of the executions of the last listing."""
+        return {run.ref.id.partition("/")[2]: run.head for run in self._last.get(pipeline, ()) if run.head}
+
     def known(self, place: Place) -> Run | None:
         """The row of the last listing."""
         return next(

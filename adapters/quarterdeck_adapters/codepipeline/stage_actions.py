@@ -17,9 +17,9 @@ from quarterdeck_adapters.codepipeline.places import Place, place_of
 from quarterdeck_adapters.codepipeline.run_actions import Retry
 from quarterdeck_adapters.codepipeline.stages import Way, stage_state, way_into
 from quarterdeck_lifecycle.errors import NotFound, Refused
-from quarterdeck_lifecycle.kinds import Job
+from quarterdeck_lifecycle.kinds import Deployment, Job
 from quarterdeck_lifecycle.ports import Outcome, Preview
-from quarterdeck_lifecycle.records import Record, Ref
+from quarterdeck_lifecycle.records import Record, Ref, Status
 
 _REASON = re.compile(r"[a-zA-Z0-9!@ ().*?-]{1,300}")
 LATEST = ("", "previous", "last")
@@ -107,10 +107,15 @@ class Rollback(OnStage):
             impact=(what, "a new execution runs this stage alone, its approvals too; later stages stay as they are"),
             before=f"{shown(place.stage)} holds #{now[0][:8]}, {word(now[1])}",
             after=f"#{id[:8]} is in {place.stage} again", token=back,
-            inverse=("job.rollback", {"to": now[0]}) if undone else None,
-            why_no_inverse="" if undone else "what it held had not succeeded: AWS goes back only to what did",
+            inverse=("job.rollback", {"to": now[0]}) if undone and self.kind == "job" else None,
+            why_no_inverse=self._no_inverse(now, undone=undone),
             command=self.command(params),
         )  # fmt: skip
+
+    def _no_inverse(self, now: tuple[str, str], *, undone: bool) -> str:
+        if not undone:
+            return "what it held had not succeeded: AWS goes back only to what did"
+        return "" if self.kind == "job" else f"deploy #{now[0][:8]} again to go forth"
 
     def _holder(self, state: Json) -> tuple[str, str]:
         latest = section(state, "latestExecution")
@@ -161,6 +166,28 @@ class Rollback(OnStage):
         id = text(found.get("pipelineExecutionId"))
         return Outcome(verified=True, message=f"#{id[:8]} goes back to #{back.target[:8]}: {word(found.get('status'))}",
                        observed=f"{self.source.name}/run/{place.pipeline}/{id}")  # fmt: skip
+
+
+class Redeploy(Rollback):
+    """`deployment.redeploy`: the stage of a deployment goes back to the execution that made it."""
+
+    verb = "deployment.redeploy"
+    kind = "deployment"
+
+    def refusal(self, record: Record) -> str | None:
+        if not isinstance(record, Deployment):
+            return "not a deployment"
+        if record.current:
+            return "it is what is there now: re-run its run"
+        return None if record.status is Status.OK else f"it {record.state}: AWS goes back only to what succeeded"
+
+    def place(self, ref: Ref) -> Place:
+        """The stage that it was of."""
+        return OnPipeline.place(self, ref)._replace(attempt="")
+
+    async def preview(self, ref: Ref, args: Mapping[str, str]) -> Preview:  # noqa: ARG002 - see Rollback
+        """As a rollback to its own execution."""
+        return await super().preview(ref, {"to": self.place(ref).execution})
 
 
 class Hold(OnStage):
