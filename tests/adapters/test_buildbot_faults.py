@@ -7,14 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from parts.buildbot_recorded import ASKED, BUILD, WORKER
 from parts.buildbot_rig import context, opened
 from parts.practice import Clock
-from quarterdeck_adapters.base import SourceConfig
+from quarterdeck_adapters.base import Published, SourceConfig
 from quarterdeck_adapters.buildbot import BuildbotSource
-from quarterdeck_adapters.buildbot.discovery import identify
+from quarterdeck_adapters.buildbot.discovery import discover, identify
 from quarterdeck_adapters.buildbot.events import Ear
 from quarterdeck_demo.faults import Faults, Html, Reset, Status
 from quarterdeck_demo.messages import Request, Response, json_response
@@ -91,7 +92,8 @@ class Case:
 
     async def log(self, **options: Any) -> tuple[list[str], list[str]]:
         """Lines and notices."""
-        batches = [batch async for batch in self.source.logs([RUN], LogOptions(**options))]
+        async with asyncio.timeout(30):
+            batches = [batch async for batch in self.source.logs([RUN], LogOptions(**options))]
         return [line.text for batch in batches for line in batch.lines], [b.notice for b in batches if b.notice]
 
 
@@ -148,7 +150,8 @@ async def test_what_is_no_list_is_said(case: Case) -> None:
 
 
 async def test_builds_that_come_twice_are_shown_once_and_of_too_many_the_newest(case: Case) -> None:
-    many = [{**BUILD, "buildid": n, "buildrequestid": n, "number": n} for n in range(1, 10_001)]
+    moving = {"complete": False, "results": None}
+    many = [{**BUILD, "buildid": n, "buildrequestid": n, "number": n, **moving} for n in range(1, 10_001)]
     case.rows["builds"] = [*many, *many[5000:], 7, None, {"buildid": "x"}, {"buildid": -3}]
     runs = await case.runs()
     assert len({run.ref for run in runs}) == len(runs) == 100
@@ -301,6 +304,17 @@ async def test_a_stream_that_ends_or_talks_nonsense_is_lost_and_not_believed(cas
     case.recorded.events = []
     with pytest.raises(Unavailable):
         await Ear(case.source.api, "builds/*/*").__aenter__()
+
+
+async def test_a_port_that_a_buildbot_container_publishes_is_a_lead() -> None:
+    leads = (
+        Published(container="ci", image="buildbot/buildbot-master:4.3", address="127.0.0.1:9"),
+        Published(container="web", image="nginx", address="127.0.0.1:19"),
+    )
+    found = await discover(msgspec.structs.replace(context(), published=leads))
+    assert [(each.source.url, each.evidence) for each in found] == [
+        ("http://127.0.0.1:9", "container ci publishes 127.0.0.1:9"), ("http://127.0.0.1:8010", "loopback port 8010"),
+    ]  # fmt: skip
 
 
 async def test_what_answers_there_decides_whether_it_is_a_buildbot(case: Case) -> None:

@@ -58,6 +58,8 @@ def test_each_codebase_has_a_commit_and_a_version_of_svn_is_none() -> None:
     several = {**BUILD, "properties": {"got_revision": [{"api": SHA, "model": OTHER, "docs": "r42"}, "Git"]}}
     assert [sha for sha, _ in revisions(known(several))] == [SHA, OTHER]
     assert revisions(known({**BUILD, "properties": {"got_revision": ["4242", "SVN"]}})) == []
+    asked_for = {**BUILD, "properties": {"revision": [OTHER, "Build"]}}
+    assert revisions(known(asked_for, sources=({"revision": SHA},))) == [(OTHER, "revision of the build")]
     waiting = known(None, asked=ASKED, sources=({"revision": OTHER, "branch": "v2", "repository": "/srv/api"},))
     run = run_record(waiting, HOME, queued_for="no worker is connected: away")
     assert (run.head, run.branch, run.repository, run.status) == (OTHER, "v2", "api", Status.QUEUED)
@@ -165,6 +167,7 @@ def test_a_form_is_read_flat_and_its_values_have_their_types() -> None:
     assert (offered["size"].choices, offered["worker"].choices) == (("s", "m"), ())
     assert (offered["fast"].choices, offered["fast"].default) == (("true", "false"), "false")
     assert (offered["tags"].default, offered["count"].default, offered["count"].required) == ("a,b", "3", True)
+    assert fields.values(found, {"fast": "false"}, "ci") == {"fast": False}
     given = {"fast": "true", "tags": "x, y", "count": "4", "size": "m"}
     assert fields.values(found, given, "ci") == {"fast": True, "tags": ["x", "y"], "count": 4, "size": "m"}
     for wrong in ({"fast": "yes"}, {"count": "4.5"}):
@@ -172,7 +175,8 @@ def test_a_form_is_read_flat_and_its_values_have_their_types() -> None:
             fields.values(found, wrong, "ci")
     assert fields.of_ref(found, "v2") == {"api_branch": "v2"}
     assert fields.of_ref(found, SHA) == {"api_revision": SHA}
-    assert fields.of_ref(fields.flat({"all_fields": [field("branch", "text")]}), "v2") == {}
+    for plain in (field("branch", "text"), {"type": "nested", "name": "", "fields": [field("branch", "text")]}):
+        assert fields.of_ref(fields.flat({"all_fields": [plain]}), "v2") == {}
 
 
 def test_the_form_that_starts_a_builder_is_chosen_or_it_is_said_why_there_is_none() -> None:
