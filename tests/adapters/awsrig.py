@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import botocore.session
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -23,7 +24,10 @@ from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.messages import Handler, Request, Response
 from quarterdeck_demo.server import Server
 from quarterdeck_demo.story import Story
+from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.kinds import Run
+from quarterdeck_lifecycle.ports import LogBatch
+from quarterdeck_lifecycle.records import Ref
 
 SCORER, API, NIGHTLY = "scorer-deploy", "fraud-api-deploy", "scorer-nightly"
 _models: dict[str, Any] = {}
@@ -178,3 +182,50 @@ async def runs_of(source: CodePipelineSource) -> list[Run]:
 def run_in(rows: list[Run], pipeline: str, state: str = "") -> Run:
     """The newest row of a pipeline, in a state if one is named."""
     return next(run for run in rows if run.workflow == pipeline and state in ("", run.state))
+
+
+def only(hub: Rig, operation: str, spoil: Any) -> None:
+    """Spoil the answers of one operation: all of AWS has one path."""
+    answer = hub.aws.handler
+
+    async def handle(request: Request) -> Response:
+        if request.header("x-amz-target").endswith(f".{operation}"):
+            return await spoil(request, answer)  # type: ignore[no-any-return]
+        return await answer(request)
+
+    hub.app = handle
+
+
+def error(code: str, message: str = "", status: int = 400, **headers: str) -> Any:
+    """Answer an error."""
+    body = f'{{"__type":"{code}","message":"{message}"}}'.encode()
+    kind = {"Content-Type": "application/x-amz-json-1.1", **headers}
+
+    async def spoil(request: Request, answer: Any) -> Response:
+        return Response(status, kind, body)
+
+    return spoil
+
+
+async def failed(work: Any) -> QuarterdeckError:
+    """What awaiting it raises."""
+    with pytest.raises(QuarterdeckError) as raised:
+        await work
+    return raised.value
+
+
+async def read(batches: AsyncIterator[LogBatch]) -> tuple[list[str], list[str]]:
+    """The lines and the notices of a log, to its end."""
+    lines, notices = [], []
+    async for batch in batches:
+        lines += [line.text for line in batch.lines]
+        notices += [batch.notice] if batch.notice else []
+    return lines, notices
+
+
+async def running_build(hub: Rig) -> tuple[Any, Ref]:
+    """A source, and the ref of an action whose build runs."""
+    source = hub.source()
+    run = run_in(await runs_of(source), API, "running")
+    listing, _ = await source.children(run.ref)
+    return source, next(row.ref for row in listing.rows if row.name == "Build / tests")

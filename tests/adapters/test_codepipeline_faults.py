@@ -12,9 +12,9 @@ import pytest
 
 import quarterdeck_adapters.codepipeline as adapter_package
 import quarterdeck_demo.codepipeline as demo_package
-from adapters.awsrig import API, NIGHTLY, SCORER, Rig, rig, run_in, runs_of
+from adapters.awsrig import API, NIGHTLY, SCORER, Rig, error, failed, only, read, rig, run_in, runs_of
 from parts.practice import practice_story
-from quarterdeck_adapters.codepipeline import builds, runs
+from quarterdeck_adapters.codepipeline import runs
 from quarterdeck_demo.faults import BlackHole, ClockSkew, Hostile, Html, TokenLoop, Truncate
 from quarterdeck_demo.hostile import HOSTILE
 from quarterdeck_demo.messages import Request, Response
@@ -25,15 +25,13 @@ from quarterdeck_lifecycle.errors import (
     Forbidden,
     Malformed,
     NotFound,
-    QuarterdeckError,
     RateLimited,
     Timeout,
     ToolMissing,
     Unavailable,
     Unsupported,
 )
-from quarterdeck_lifecycle.ports import LogBatch, LogOptions
-from quarterdeck_lifecycle.records import Ref
+from quarterdeck_lifecycle.ports import LogOptions
 
 
 @pytest.fixture(scope="module")
@@ -46,51 +44,6 @@ def story() -> Iterator[Story]:
 async def hub(story: Story) -> AsyncIterator[Rig]:
     async with rig(story) as made:
         yield made
-
-
-def only(hub: Rig, operation: str, spoil: Any) -> None:
-    """Spoil the answers of one operation: all of AWS has one path."""
-    answer = hub.aws.handler
-
-    async def handle(request: Request) -> Response:
-        if request.header("x-amz-target").endswith(f".{operation}"):
-            return await spoil(request, answer)  # type: ignore[no-any-return]
-        return await answer(request)
-
-    hub.app = handle
-
-
-def error(code: str, message: str = "", status: int = 400, **headers: str) -> Any:
-    """Answer an error."""
-    body = f'{{"__type":"{code}","message":"{message}"}}'.encode()
-    kind = {"Content-Type": "application/x-amz-json-1.1", **headers}
-
-    async def spoil(request: Request, answer: Any) -> Response:
-        return Response(status, kind, body)
-
-    return spoil
-
-
-async def failed(work: Any) -> QuarterdeckError:
-    with pytest.raises(QuarterdeckError) as raised:
-        await work
-    return raised.value
-
-
-async def read(batches: AsyncIterator[LogBatch]) -> tuple[list[str], list[str]]:
-    lines, notices = [], []
-    async for batch in batches:
-        lines += [line.text for line in batch.lines]
-        notices += [batch.notice] if batch.notice else []
-    return lines, notices
-
-
-async def running_build(hub: Rig) -> tuple[Any, Ref]:
-    """A source, and the ref of an action whose build runs."""
-    source = hub.source()
-    run = run_in(await runs_of(source), API, "running")
-    listing, _ = await source.children(run.ref)
-    return source, next(row.ref for row in listing.rows if row.name == "Build / tests")
 
 
 @pytest.mark.parametrize(
@@ -204,82 +157,6 @@ async def test_a_run_that_disappears_is_said_to_be_gone(hub: Rig) -> None:
         assert isinstance(await failed(work), NotFound)
     assert run.ref not in {row.ref for row in await runs_of(source)}
     rows.append(kept)
-
-
-async def test_a_place_in_a_log_that_means_nothing_any_more_loses_and_doubles_no_line(hub: Rig) -> None:
-    source, ref = await running_build(hub)
-    asked = 0
-
-    async def spoil(request: Request, answer: Any) -> Response:
-        nonlocal asked
-        asked += "nextToken" in request.json()
-        if asked % 4 == 3 and "nextToken" in request.json():
-            body = b'{"__type":"InvalidParameterException","message":"The specified nextToken is expired."}'
-            return Response(400, {"Content-Type": "application/x-amz-json-1.1"}, body)
-        return await answer(request)  # type: ignore[no-any-return]
-
-    only(hub, "GetLogEvents", spoil)
-    lines, notices = await read(source.logs([ref], LogOptions(tail=10_000)))
-    assert any("no longer knows the place" in notice for notice in notices)
-    whole, _ = await read(hub.source().logs([ref], LogOptions(tail=10_000)))
-    assert lines == whole
-    assert len(lines) > 60
-
-
-async def test_a_log_that_shrinks_ends_all_the_same(hub: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, ref = await running_build(hub)
-    grown, cut = builds_lines(), hub.clock.now + 30
-
-    def lines(execution: Any, run: Any, now: float) -> Any:
-        return grown(execution, run, now)[5:] if now > cut else grown(execution, run, now)
-
-    monkeypatch.setattr("quarterdeck_demo.codepipeline.builds.lines", lines)
-    seen, _ = await read(source.logs([ref], LogOptions()))
-    assert "Phase complete: BUILD" in "".join(seen)
-
-
-def builds_lines() -> Any:
-    from quarterdeck_demo.codepipeline import builds as made
-
-    return made.lines
-
-
-async def test_a_log_that_is_taken_away_is_an_error_and_no_end(hub: Rig) -> None:
-    source, ref = await running_build(hub)
-    told = source.logs([ref], LogOptions())
-    assert (await anext(told)).lines
-    only(hub, "GetLogEvents", error("ResourceNotFoundException", "The specified log stream does not exist."))
-    assert isinstance(await failed(read(told)), NotFound)
-
-
-async def test_a_big_log_is_read_a_few_pages_at_a_time(hub: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, ref = await running_build(hub)
-    line = "x" * 400
-
-    def lines(execution: Any, run: Any, now: float) -> Any:
-        return [(run.start + number / 1000, line) for number in range(60_000)]
-
-    monkeypatch.setattr("quarterdeck_demo.codepipeline.builds.lines", lines)
-    monkeypatch.setattr(builds, "PAGES_AT_ONCE", 2)
-    first = await anext(told := source.logs([ref], LogOptions(tail=50, follow=False)))
-    assert "earlier lines are not shown" in first.notice
-    lines_, _ = await read(told)
-    assert len(lines_) == 50
-    asked = hub.operations().count("GetLogEvents")
-    assert asked <= 2
-
-
-async def test_trouble_in_the_middle_of_a_log_is_told_and_waited_for(hub: Rig) -> None:
-    source, ref = await running_build(hub)
-    told = source.logs([ref], LogOptions())
-    await anext(told)
-    only(hub, "GetLogEvents", error("ServiceUnavailableException", "", 503))
-    notice = ""
-    while "asking again" not in notice:
-        notice = (await anext(told)).notice
-    hub.app = hub.aws.handler
-    lines, _ = await read(told)
-    assert "Phase complete: BUILD" in "".join(lines)
 
 
 async def test_hostile_words_stay_words(hub: Rig) -> None:

@@ -151,8 +151,8 @@ class Cancel(OnPipeline):
             verb=self.verb, ref=ref, record=self.source.runs.known(place), args={"force": str(force).lower()},
             title=title, steps=(self.call(params),),
             impact=(f"{', '.join(moving[:8])}: {fate}",) if moving else ("nothing of it runs",), before=word(status),
-            after="stopped", token=(status, force), inverse=("run.rerun_failed", {}) if moving else None,
-            why_no_inverse="" if moving else "what was waiting is started anew: re-run it",
+            after="stopped", token=(status, force), inverse=("run.rerun_failed", {}) if moving and force else None,
+            why_no_inverse="" if moving and force else "AWS goes on with no stopped execution: re-run its commit",
             command=self.command(params),
         )  # fmt: skip
 
