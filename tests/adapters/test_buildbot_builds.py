@@ -179,7 +179,7 @@ async def test_what_it_is_and_what_it_has_not(buildbot: BuildbotServer, source: 
 async def test_only_the_builders_that_are_named_are_shown(buildbot: BuildbotServer, source: BuildbotSource) -> None:
     request = buildbot.force("arm", branch="main")
     run = await the_run(source, request, "queued")
-    assert (run.status, run.queued_for) == (Status.QUEUED, "no worker is connected: away")
+    assert (run.status, run.queued_for, run.where) == (Status.QUEUED, *["no worker is connected: away"] * 2)
     assert (run.name, run.branch, run.event) == (f"arm request {request}", "main", "")
     assert [batch.notice async for batch in source.logs([run.ref], LogOptions(follow=False))] == [
         f"{run.name} has no log yet: no worker is connected: away"

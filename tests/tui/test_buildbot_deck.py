@@ -4,6 +4,7 @@ built again."""
 from __future__ import annotations
 
 from deckcase import Deck, Patient
+from parts import gitrepo
 from parts.buildbot_server import BuildbotServer
 from quarterdeck.app import QuarterdeckApp
 from quarterdeck.boot import Boot
@@ -32,7 +33,7 @@ def newest(d: Deck) -> Run:
 async def test_a_build_is_started_tailed_and_stopped_by_keys(buildbot: BuildbotServer) -> None:
     first = buildbot.force("train", branch="main")
     config = Config(sources=(SourceConfig(name="ci", system="buildbot", url=buildbot.url),))
-    app = QuarterdeckApp(Boot(cwd=buildbot.repository, loaded=Loaded(config), discovery=False, title="case"))
+    app = QuarterdeckApp(Boot(cwd=buildbot.repository, loaded=Loaded(config), discovery=("git",), title="case"))
     try:
         async with app.run_test(size=(120, 40), notifications=True) as pilot:
             d = Patient(app, pilot)
@@ -74,6 +75,10 @@ async def test_a_build_is_started_tailed_and_stopped_by_keys(buildbot: BuildbotS
             await d.until(lambda: isinstance(app.screen, ConfirmDialog), "the preview")
             # It was asked for by its branch: another commit may stand there by now.
             await d.shows("the tip of main")
+            await d.press("escape", "t")
+            # The commit that was built is the one that the repository pane shows.
+            await d.shows(gitrepo.git(buildbot.repository, "log", "-1", "--format=%s"))
+            assert row(d, second).link("commit") == gitrepo.git(buildbot.repository, "rev-parse", "HEAD")  # type: ignore[union-attr]
             await d.press("escape")
             phases = [(entry.action, entry.phase) for entry in await app.boot.ledger.rows()]
             assert phases[::-1] == [(verb, phase) for verb in ("run.trigger", "run.cancel")

@@ -186,7 +186,7 @@ def run_record(known: Known, home: Home, *, spot: Spot = Spot(), queued_for: str
         event=text(prop(build, "scheduler")),
         actor=_owner(build),
         attempt=known.attempt,
-        where=spot.where if state == "running" else "",
+        where=spot.where if state == "running" else queued_for if state == "queued" else "",
         created_at=created,
         started_at=started,
         finished_at=finished,
