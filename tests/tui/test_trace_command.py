@@ -3,59 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
 
 from parts import tracing as made
 from parts.deckworld import PracticeWorld
+from parts.tracedsources import Rows, Told
 from quarterdeck.boot import Boot
 from quarterdeck.commands.ending import ended
 from quarterdeck.commands.trace import between_for, trace_for, where_for
 from quarterdeck_config.load import Loaded
 from quarterdeck_config.schema import Config, Environment
-from quarterdeck_lifecycle.errors import NotFound, Unavailable
-from quarterdeck_lifecycle.kinds import Commit, Repository
-from quarterdeck_lifecycle.ports import Between, Listing
-from quarterdeck_lifecycle.records import Record, Ref, Status
+from quarterdeck_lifecycle.errors import Unavailable
+from quarterdeck_lifecycle.records import Status
 from scripted import Scripted
-
-
-class Rows(Scripted):
-    """Lists rows of several kinds."""
-
-    def __init__(self, name: str, rows: Iterable[Record], environment: str = "") -> None:
-        super().__init__(name, list(rows), environment=environment)
-        self.kinds = tuple(sorted({row.kind for row in self.rows}))
-
-    async def list(self, kind: str) -> Listing:
-        listing = await super().list(kind)
-        return Listing(rows=[row for row in listing.rows if row.kind == kind])
-
-
-class Told(Rows):
-    """A repository whose history is a line of commits, the newest first."""
-
-    def __init__(self, line: Sequence[Commit]) -> None:
-        head = line[0]
-        work = Repository(ref=Ref("git", "repository", "/src/api"), name="api", path="/src/api", head=head.sha,
-                          branch="main", links=head.links)  # fmt: skip
-        super().__init__("git", [work])
-        self.line = line
-        self.asked: list[tuple[str, str]] = []
-
-    async def children(self, ref: Ref, page: str = "") -> tuple[Listing, str]:
-        return Listing(rows=list(self.line)), ""
-
-    async def between(self, path: str, old: str, new: str) -> Between:
-        self.asked.append((old, new))
-        shas = [commit.sha for commit in self.line]
-        if old not in shas or new not in shas:
-            raise NotFound("no such commit", source=self.name)
-        one, other = shas.index(old), shas.index(new)
-        return Between(commits=tuple(self.line[other:one]), gone=tuple(self.line[one:other]))
-
 
 LINE = [made.commit("new", "speed up"), made.commit("c", "fix: null"), made.commit("old", "feat: cache")]
 

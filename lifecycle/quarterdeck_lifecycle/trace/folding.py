@@ -57,8 +57,9 @@ class Folded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fold(thread: Thread, graph: Graph, hop: Hop, *, opened: bool = False, shown: int = SHOWN) -> Folded:
-    """A hop's groups: facts before guesses, what is in trouble before what is well, the latest first."""
-    groups = sorted((_group(hop, nodes) for nodes in _grouped(thread.of(hop), graph)), key=_order)
+    """A hop's groups: facts before guesses, then what is in trouble, what is under way and what is well; the latest
+    first."""
+    groups = sorted((_group(hop, nodes, thread.begin) for nodes in _grouped(thread.of(hop), graph)), key=_order)
     if opened or len(groups) <= shown:
         return Folded(hop=hop, shown=tuple(groups))
     return Folded(hop=hop, shown=tuple(groups[: shown - 1]), more=tuple(groups[shown - 1 :]))
@@ -77,6 +78,9 @@ def _grouped(nodes: Sequence[Node], graph: Graph) -> list[list[Node]]:
 def _keys(node: Node, graph: Graph) -> set[str]:
     """What it is one with: an image by its digests, a workload by its service there, a signal by its name."""
     record = node.record
+    if node.ref.kind == "digest":
+        tellers = graph.telling("digest", node.ref.id)
+        return {digest for ref in tellers for digest in graph.known(ref).of("digest")}
     if node.place in (Place.TAG, Place.IMAGE):
         return set(graph.known(node.ref).of("digest")) or {str(node.ref)}
     if isinstance(record, Container | Service | Endpoint) and record.service:
@@ -91,8 +95,13 @@ def _keys(node: Node, graph: Graph) -> set[str]:
     return {str(node.ref)}
 
 
-def _group(hop: Hop, nodes: Sequence[Node]) -> Group:
-    ordered = sorted(nodes, key=lambda node: (node.guess, RANK.get(node.place, 0), _trouble(node), -(node.at or 0.0)))
+def _group(hop: Hop, nodes: Sequence[Node], begin: Sequence[Ref]) -> Group:
+    """What the thread began at stands for its siblings, else a fact before a guess, and what is in trouble."""
+
+    def first(node: Node) -> tuple[bool, bool, int, int, float]:
+        return node.ref not in begin, node.guess, RANK.get(node.place, 0), _trouble(node), -(node.at or 0.0)
+
+    ordered = sorted(nodes, key=first)
     kinds = Counter(node.ref.kind for node in ordered)
     kinds[ordered[0].ref.kind] -= 1
     words = ", ".join(f"+{count} {kind.replace('_', ' ')}{_s(kind, count)}" for kind, count in kinds.items() if count)
@@ -104,8 +113,8 @@ def _trouble(node: Node) -> int:
 
 
 def _order(group: Group) -> tuple[bool, int, float, Ref]:
-    bad = 0 if group.status in (Status.BAD, Status.LOOK) else 1
-    return group.guess, bad, -(group.head.at or 0.0), group.head.ref
+    rank = TROUBLE[group.status] if TROUBLE[group.status] < TROUBLE[Status.UNKNOWN] else TROUBLE[Status.UNKNOWN]
+    return group.guess, rank, -(group.head.at or 0.0), group.head.ref
 
 
 def _s(kind: str, count: int) -> str:

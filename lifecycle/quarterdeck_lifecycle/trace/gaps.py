@@ -219,5 +219,6 @@ _SOURCES = {
 
 
 def _plural(kind: str) -> str:
-    return {"repository": "repositories", "series": "series"}.get(kind, f"{kind.replace('_', ' ')}s")
+    words = {"repository": "repositories", "series": "series", "pull_request": "change requests"}
+    return words.get(kind, f"{kind.replace('_', ' ')}s")
 

@@ -13,7 +13,7 @@ from quarterdeck.panes.rows import Filter
 from quarterdeck.screens.table import TableScreen
 from quarterdeck.screens.text import TextScreen
 from quarterdeck.tracing import fetching, gather
-from quarterdeck.views.trace import COLUMNS, Key, event_words, lane_cells, thread_rows, why_cells
+from quarterdeck.views.trace import COLUMNS, Key, event_words, lane_cells, note_rows, thread_rows, why_cells
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.cells import Cell
 from quarterdeck.widgets.table import RecordTable
@@ -52,6 +52,8 @@ class TraceScreen(TableScreen):
         Binding("right_square_bracket", "widen(1)", show=False),
         Binding("left_square_bracket", "widen(-1)", show=False),
         Binding("y", "copy", show=False),
+        Binding("g", "end(False)", show=False),
+        Binding("G", "end(True)", show=False),
     ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Enter", "go there"), ("Space", "unfold"), ("t", "from here"), ("e", "events"), ("[ ]", "window"),
@@ -101,7 +103,7 @@ class TraceScreen(TableScreen):
         await self._gathered.follow(self._boot.hub.snapshots())
         self.look()
         self._past = await fetching.past(self._boot)
-        self._fetching = "git log and registry are asked for more"
+        self._fetching = "git and the registry are asked for more"
         self.look()
         learned = await fetching.more(self._boot, self._gathered.graph, self._thread)
         self._fetching = ""
@@ -128,16 +130,21 @@ class TraceScreen(TableScreen):
     def filtered(self) -> None:
         """The rows that the filter keeps, and the axis."""
         now, colours = self.app.now(), self.app.colours
+        graph = self._gathered.graph
         rows, self._standing = thread_rows(
-            self._thread, self._gathered.graph, tuple(self._gaps.values()), self._opened, now, colours
+            self._thread, graph, tuple(self._gaps.values()), self._opened, now, colours
         )
+        rows += note_rows(notes(self._thread, graph))
         keeps = Filter(self.wanted).keeps
         kept = [row for row in rows if keeps(" ".join(cell.text for cell in row.cells))]
         self.table.empty = ["nothing ties it to a commit, a run, an image, a workload or a model"]
+        fresh = not self.table.rows
         self.table.set_rows(kept)
+        if fresh:
+            begun = next((key for key, node in self._standing.items() if node.ref in self._thread.begin), None)
+            self.table.move_to_key(begun)
         cut = " · cut" if self._thread.cut else ""
-        words = self._fetching or next(iter(notes(self._thread, self._gathered.graph)), "")
-        self.entitle(f"trace of {self._called}{cut}", [Cell(f" {words}", "warn" if words else "dim")])
+        self.entitle(f"trace of {self._called}{cut}", [Cell(f" {self._fetching}", "dim")] if self._fetching else [])
         self.show_why()
         self.show_axis()
 
@@ -160,7 +167,9 @@ class TraceScreen(TableScreen):
         key = self._under
         node = self._standing.get(key) if key is not None else None
         gap = self._gaps.get(key[0]) if key is not None and key[1] == "gap" else None
-        self.query_one(WhyBar).show(why_cells(node, gap, node is not None and node.ref in self._thread.begin))
+        begun = node is not None and node.ref in self._thread.begin
+        cells = [Cell(key[2], "warn")] if key is not None and key[1] == "note" else why_cells(node, gap, begun)
+        self.query_one(WhyBar).show(cells)
 
     @property
     def _under(self) -> Key | None:
@@ -188,13 +197,24 @@ class TraceScreen(TableScreen):
         else:
             go(self, node)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A space that is typed into the filter is a space."""
+        return self.table.has_focus if action == "fold" else super().check_action(action, parameters)
+
     def action_fold(self) -> None:
         """Unfold the siblings of the hop under the cursor, or fold them again."""
         key = self._under
-        if key is None or key[1] == "gap":
+        if key is None or key[1] not in ("node", "more"):
             return
         self._opened ^= {Hop(key[0])}
         self.filtered()
+
+    def action_end(self, last: bool) -> None:
+        """To the first row or the last."""
+        if last:
+            self.table.action_cursor_end()
+        else:
+            self.table.action_cursor_home()
 
     def action_follow(self) -> None:
         """The thread from the row under the cursor."""

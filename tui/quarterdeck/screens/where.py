@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 
 from quarterdeck.panes.rows import Filter
 from quarterdeck.screens.table import TableScreen
@@ -34,6 +35,10 @@ class WayBar(Bar):
 class WhereScreen(TableScreen):
     """Enter goes to what runs there."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("g", "end(False)", show=False),
+        Binding("G", "end(True)", show=False),
+    ]
     foot: ClassVar[tuple[tuple[str, str], ...]] = (("Enter", "go there"), ("/", "filter"))
 
     def __init__(self, boot: Boot, gathered: gather.Gathered, begin: tuple[Ref, ...], name: str) -> None:
@@ -105,3 +110,10 @@ class WhereScreen(TableScreen):
             return
         self.dismiss()
         self.app.deck.jump(here.refs[0])
+
+    def action_end(self, last: bool) -> None:
+        """To the first row or the last."""
+        if last:
+            self.table.action_cursor_end()
+        else:
+            self.table.action_cursor_home()

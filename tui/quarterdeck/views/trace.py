@@ -85,6 +85,13 @@ def thread_rows(
     return rows, nodes
 
 
+def note_rows(notes: Sequence[str]) -> list[Row]:
+    """What else is worth knowing, below the thread."""
+    return [
+        Row(("", "note", note), _cells(Cell("▲", "warn"), Cell("note", "warn"), Cell(note, "warn"))) for note in notes
+    ]
+
+
 def _node_row(
     key: Key, title: str, hop: Hop, node: Node, group: Group | None, thread: Thread, now: float,
     colours: Mapping[str, str],
