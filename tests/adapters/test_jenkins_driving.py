@@ -12,6 +12,8 @@ from adapters.jenkinsrig import DEPLOY, MAIN, ME, NIGHTLY, TRAIN, Rig, bench, ri
 from parts.operating import Bench
 from quarterdeck_config.schema import SecretRef
 from quarterdeck_demo.faults import BlackHole, Status
+from quarterdeck_demo.jenkins.plan import by_timer
+from quarterdeck_demo.messages import Request, Response
 from quarterdeck_lifecycle.errors import AuthFailed, Conflict, Forbidden, Refused, Unsupported
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.records import Ref
@@ -85,7 +87,17 @@ async def test_a_build_whose_answer_is_lost_is_found_by_what_is_new(hub: Rig, tm
         done = await desk.do("run.trigger", hub.ref(MAIN, 40))
         assert done.result == "SUCCEEDED"
         assert len(hub.asked(method="POST")) == 1
+        # One of somebody else's that begins meanwhile is not taken for ours.
+        main = hub.state.jobs["acme/fraud-model/main"]
         hub.faults.add(BlackHole(), method="POST", count=1)
+        app = hub.app
+
+        async def beside(request: Request) -> Response:
+            if hub.asked("fraud-model/job/main", "POST"):
+                hub.state.add(main, by_timer(), {})
+            return await app(request)
+
+        hub.app = beside
         lost = await desk.do("run.rerun", hub.ref("acme/fraud-model/main", 11))
         assert lost.result == "UNKNOWN"
 

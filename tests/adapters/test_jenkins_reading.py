@@ -87,7 +87,9 @@ async def test_a_step_that_waits_for_a_machine_says_so_on_its_build(hub: Rig) ->
             item = {"id": 9, "why": "Waiting for next available executor on ‘big’", "task": {
                 "_class": "org.jenkinsci.plugins.workflow.support.steps.ExecutorStepExecution$PlaceholderTask",
                 "name": "part of acme » train #212", "url": f"{hub.url}/jenkins/job/acme/job/train/212/"}}  # fmt: skip
-            return json_response({"items": [item, {"id": 10, "task": {"url": "http://x/computer/y/"}}]})
+            project = {"id": 11, "why": "scan", "task": {"url": f"{hub.url}/jenkins/job/acme/job/fraud-api/", "_class":
+                       "org.jenkinsci.plugins.workflow.multibranch.WorkflowMultiBranchProject"}}  # fmt: skip
+            return json_response({"items": [item, {"id": 10, "task": {"url": "http://x/computer/y/"}}, project]})
         return await hub.jenkins.handler(request)
 
     hub.app = app

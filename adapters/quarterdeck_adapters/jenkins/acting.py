@@ -147,5 +147,5 @@ class Making(JenkinsAction):
         return Outcome(verified=True, message=message, observed=str(Ref(self.source.name, "run", run_id(*place[:2]))))
 
     def _mine(self, user: str) -> bool:
-        me = self.source.me
-        return not me or not user or user == me
+        me = self.source.me.casefold()
+        return not me or user.casefold() == me

@@ -20,10 +20,11 @@ _NAMED: Mapping[str, LinkKind] = {
     "IMAGE": "image", "DOCKER_IMAGE": "image", "MODEL_VERSION": "version", "MLFLOW_RUN_ID": "training_run",
 }  # fmt: skip
 _EVENTS = (
-    ("UserIdCause", "manual"), ("TimerTriggerCause", "schedule"), ("BranchEvent", "push"), ("BranchIndexing", "push"),
-    ("SCMTrigger", "push"), ("GitHubPush", "push"), ("Upstream", "upstream"), ("RestartDeclarative", "restart"),
-    ("ReplayCause", "replay"), ("RemoteCause", "remote"),
+    ("RestartDeclarative", "restart"), ("ReplayCause", "replay"), ("BranchEvent", "push"), ("BranchIndexing", "push"),
+    ("SCMTrigger", "push"), ("GitHubPush", "push"), ("Upstream", "upstream"), ("TimerTriggerCause", "schedule"),
+    ("RemoteCause", "remote"), ("UserIdCause", "manual"),
 )  # fmt: skip
+"""Words for causes, the telling ones first: a restart is by a user, too."""
 
 
 class Checkout(NamedTuple):
@@ -72,9 +73,9 @@ def causes(actions: Sequence[Json]) -> list[Json]:
 
 
 def event(actions: Sequence[Json]) -> str:
-    """The first cause in a word."""
+    """The most telling cause in a word."""
     kinds = [text(cause.get("_class")) for cause in causes(actions)]
-    return next((word for kind in kinds for part, word in _EVENTS if part in kind), "")
+    return next((word for part, word in _EVENTS if any(part in kind for kind in kinds)), "")
 
 
 def actor(actions: Sequence[Json]) -> str:

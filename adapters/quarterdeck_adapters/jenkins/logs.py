@@ -83,8 +83,9 @@ async def _of(source: JenkinsSource, place: Place, name: str, options: LogOption
     async for batch in _one(source, where, name, options):
         yield batch
     if options.follow:
-        body = await source.api.fields(where, "building,result")
-        yield LogBatch(notice=f"{f'{name}: ' if name else ''}the build has ended: {mapping.word(body)}")
+        word = mapping.word(await source.api.fields(where, "building,result"))
+        said = f"the build has ended: {word}" if word in mapping.ENDED else f"its log is whole; the build is {word}"
+        yield LogBatch(notice=f"{name}: {said}" if name else said)
 
 
 async def _one(source: JenkinsSource, path: str, name: str, options: LogOptions) -> AsyncIterator[LogBatch]:

@@ -19,6 +19,7 @@ ITEM = (
     "_class,id,why,inQueueSince,stuck,blocked,buildable,cancelled,executable[number,url],task[_class,name,url],"
     "actions[causes[_class,shortDescription,userId,userName],parameters[_class,name,value]]"
 )
+_FOLDERS = ("MultiBranchProject", "OrganizationFolder", "Folder")
 _AT_WORK = "executors[currentExecutable[url]],oneOffExecutors[currentExecutable[url]]"
 
 
@@ -51,7 +52,8 @@ class Line:
         items, steps = [], {}
         for item in rows(body, "items"):
             job, number = job_of(text(section(item, "task").get("url")))
-            if not self._ours(job):
+            # Folders that look for branches wait there, too; they make no builds.
+            if not self._ours(job) or text(section(item, "task").get("_class")).endswith(_FOLDERS):
                 continue
             if number:
                 steps[job, number] = shown(item.get("why"), 200)

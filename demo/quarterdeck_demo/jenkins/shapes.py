@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from quarterdeck_demo.jenkins.plan import FOLDER, MULTIBRANCH, Job, Parameter
+from quarterdeck_demo.jenkins.plan import FOLDER, MULTIBRANCH, Cause, Job, Parameter
 from quarterdeck_demo.jenkins.progress import Build
 from quarterdeck_demo.jenkins.state import Item, State
 
@@ -148,11 +148,7 @@ class Shapes:
         return found
 
     def _causes(self, build: Build) -> dict[str, Any]:
-        cause = build.cause
-        made: dict[str, Any] = {"_class": cause.kind, "shortDescription": cause.text}
-        if cause.user:
-            made["userId"] = cause.user
-        return {"_class": "hudson.model.CauseAction", "causes": [{**made, **cause.more}]}
+        return {"_class": "hudson.model.CauseAction", "causes": _causes(build.cause)}
 
     def _changes(self, build: Build) -> list[dict[str, Any]]:
         repository = self.state.story.repositories.get(build.job.repository)
@@ -175,8 +171,7 @@ class Shapes:
     def queued(self, item: Item) -> dict[str, Any]:
         """An item of the queue, waiting or left."""
         values = [_value(each, item.values.get(each.name)) for each in item.job.parameters] if item.values else []
-        causes = {"_class": "hudson.model.CauseAction", "causes": [{"_class": item.cause.kind, "shortDescription":
-                  item.cause.text, **({"userId": item.cause.user} if item.cause.user else {}), **item.cause.more}]}
+        causes = {"_class": "hudson.model.CauseAction", "causes": _causes(item.cause)}
         made: dict[str, Any] = {
             "_class": "hudson.model.Queue$LeftItem", "id": item.id, "inQueueSince": int(item.since * 1000),
             "blocked": False, "buildable": False, "stuck": False, "url": f"queue/item/{item.id}/", "why": None,
@@ -216,6 +211,15 @@ def definition(parameter: Parameter) -> dict[str, Any]:
     if parameter.choices:
         made["choices"] = list(parameter.choices)
     return made
+
+
+def _causes(cause: Cause) -> list[dict[str, Any]]:
+    """The causes of an action. What is restarted has that of the user before that of the restart."""
+    own: dict[str, Any] = {"_class": cause.kind, "shortDescription": cause.text}
+    by: dict[str, Any] = {"userId": cause.user, **cause.more} if cause.user else {}
+    if cause.user and not cause.kind.endswith("UserIdCause"):
+        return [{"_class": "hudson.model.Cause$UserIdCause", "shortDescription": "Started by user", **by}, own]
+    return [{**own, **by}]
 
 
 def _value(parameter: Parameter, value: Any) -> dict[str, Any]:
