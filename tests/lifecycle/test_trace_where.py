@@ -133,6 +133,11 @@ def test_where_nothing_is_known_but_by_the_forge_the_forge_is_told() -> None:
     assert standings([there, other], C)[1][0] == "not there"
 
 
+def test_an_environment_is_one_however_it_is_written() -> None:
+    records = [*built(), deployment(5, "c", "Staging", status=Status.RUNNING, state="in_progress")]
+    assert standings(records, C)[1] == ("on its way", "deployment 5 in_progress")
+
+
 def test_a_source_that_is_down_is_never_not_there() -> None:
     down = {"staging": "engine-2: timeout"}
     assert standings(built(), C, down=down) == [("running", "api 1/2"), ("unknown", "engine-2: timeout")]

@@ -74,7 +74,7 @@ async def test_what_is_called_by_nobody_and_what_is_called_by_two(capsys: pytest
     pulls = Rows("gh", [made.pull(7, "c"), made.pull(7, "x", "https://github.com/acme/other")])
     assert await where("pr:7", "", engine(), pulls) == 2
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "  gh/pull_request/acme%2Fapi%2F7", "  gh/pull_request/acme%2Fother%2F7"
+        "  gh/pull_request/acme%2Fapi%2F7  #7 a change api", "  gh/pull_request/acme%2Fother%2F7  #7 a change other"
     ]
     assert await where("gh/pull_request/acme%2Fapi%2F7", "prod", engine(), pulls) == 0
 

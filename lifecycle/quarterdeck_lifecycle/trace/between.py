@@ -11,7 +11,7 @@ import msgspec
 
 from quarterdeck_lifecycle.kinds import Container, Endpoint, Service
 from quarterdeck_lifecycle.records import Ref
-from quarterdeck_lifecycle.trace.facts import environment_of
+from quarterdeck_lifecycle.trace.facts import there
 from quarterdeck_lifecycle.trace.graph import Graph
 from quarterdeck_lifecycle.trace.history import Pair, running
 from quarterdeck_lifecycle.trace.hops import HOP_OF, Hop, Place
@@ -89,11 +89,11 @@ def differences(graph: Graph, one: str, other: str) -> tuple[Difference, ...]:
 def _sides(graph: Graph, environment: str) -> dict[str, Side]:
     groups: dict[str, list[Container]] = {}
     for box in graph.records("container"):
-        if isinstance(box, Container) and environment_of(box) == environment and running(box):
+        if isinstance(box, Container) and there(box, environment) and running(box):
             groups.setdefault(box.service or box.name, []).append(box)
     found = {name: _of_containers(graph, environment, boxes) for name, boxes in groups.items()}
     for service in graph.records("service"):
-        if not isinstance(service, Service) or service.environment != environment or service.offered:
+        if not isinstance(service, Service) or not there(service, environment) or service.offered:
             continue
         if service.service not in found and running(service):
             found[service.service] = _of_service(graph, service)

@@ -68,6 +68,11 @@ def environment_of(record: Record) -> str:
     return record.environment or record.link("environment")
 
 
+def there(record: Record, environment: str) -> bool:
+    """Whether it is in that environment; forges write `Staging` where engines write `staging`."""
+    return environment_of(record).casefold() == environment.casefold()
+
+
 def commit_fact(value: str, evidence: str) -> Fact | None:
     """A whole sha, or the beginning of one; None for what is neither."""
     text = value.strip().lower()

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 
 from quarterdeck_lifecycle.records import Link, Record, Ref
-from quarterdeck_lifecycle.trace.facts import SHORT, Fact, FactKind, bare, environment_of, facts
+from quarterdeck_lifecycle.trace.facts import SHORT, Fact, FactKind, bare, environment_of, facts, there
 from quarterdeck_lifecycle.trace.hops import FACES, PLACES, Place
 from quarterdeck_lifecycle.trace.index import Index
 from quarterdeck_lifecycle.trace.linking import NEAR, Join, Known, joined
@@ -123,7 +123,7 @@ class Graph:
         """Whether a workload of that service says that it is in that environment."""
         for ref in self.telling("service", service, "container", "service", "endpoint"):
             record = self.record(ref)
-            if record is not None and environment_of(record) == environment:
+            if record is not None and there(record, environment):
                 return True
         return False
 
@@ -140,7 +140,7 @@ class Graph:
         record = self.record(ref)
         if record is None:
             return Known(ref, None, "", self._of_bare(ref))
-        return Known(ref, record, environment_of(record), _sorted_out(self._told(record)))
+        return Known(ref, record, environment_of(record).casefold(), _sorted_out(self._told(record)))
 
     def things(self, ref: Ref) -> tuple[Ref, ...]:
         """What a ref stands for in a thread: itself, or the commit, run or versions that the row only tells of."""

@@ -12,7 +12,7 @@ import msgspec
 from quarterdeck_lifecycle.kinds import Container, Service
 from quarterdeck_lifecycle.ports import Between
 from quarterdeck_lifecycle.records import Record, Ref, Status
-from quarterdeck_lifecycle.trace.facts import environment_of
+from quarterdeck_lifecycle.trace.facts import there
 from quarterdeck_lifecycle.trace.graph import Graph
 from quarterdeck_lifecycle.trace.hops import Place
 from quarterdeck_lifecycle.trace.thread import Thread
@@ -55,7 +55,7 @@ def running(record: Record) -> bool:
 def runs_in(graph: Graph, environment: str) -> list[Container]:
     """The containers that run in an environment."""
     boxes = (box for box in graph.records("container") if isinstance(box, Container))
-    return [box for box in boxes if environment_of(box) == environment and running(box)]
+    return [box for box in boxes if there(box, environment) and running(box)]
 
 
 def service_of(record: Record) -> str:

@@ -20,7 +20,10 @@ class Join(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of one thing: its facts as kind -> value -> evidence. `record` is None for a bare name."""
+    """What is known of one thing: its facts as kind -> value -> evidence. `record` is None for a bare name.
+
+    `environment` is in lower case, so that what only differs in that is one place.
+    """
 
     ref: Ref
     record: Record | None

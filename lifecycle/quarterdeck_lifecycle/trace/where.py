@@ -14,7 +14,7 @@ import msgspec
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.kinds import Container, Deployment, Operation, Run
 from quarterdeck_lifecycle.records import Ref, Status
-from quarterdeck_lifecycle.trace.facts import environment_of
+from quarterdeck_lifecycle.trace.facts import there
 from quarterdeck_lifecycle.trace.graph import Graph
 from quarterdeck_lifecycle.trace.history import Pair, Relation, asked_commits, running, runs_in, service_of
 from quarterdeck_lifecycle.trace.hops import WORKLOADS, Place
@@ -102,7 +102,7 @@ def _carries(thread: Thread, node: Node) -> bool:
 def _there(thread: Thread, environment: str, *places: Place) -> list[Node]:
     return [
         node for node in thread.nodes
-        if node.place in places and node.record is not None and environment_of(node.record) == environment
+        if node.place in places and node.record is not None and there(node.record, environment)
         and _carries(thread, node)
     ]  # fmt: skip
 

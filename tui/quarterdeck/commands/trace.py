@@ -157,7 +157,8 @@ async def _named(boot: Boot, graph: Graph, words: str) -> tuple[Ref, ...] | int:
     try:
         return await fetching.find(words, boot, graph)
     except Several as error:
-        return fail("\n  ".join([f"{error}; name one of", *map(str, error.candidates)]), 2)
+        candidates = [f"{ref}  {telling.candidate(graph, ref)}" for ref in error.candidates]
+        return fail("\n  ".join([f"{error}; name one of", *candidates]), 2)
     except LookupError as error:
         down = gather.asked(boot).down
         if down:

@@ -84,8 +84,11 @@ def asked(boot: Boot) -> Asked:
 
 def environments(boot: Boot, graph: Graph) -> list[str]:
     """Those of the config in its order, then those that only rows tell of."""
-    told = sorted({environment_of(record) for record in graph.records(*PLACED)} - {""})
-    return list(dict.fromkeys([*boot.loaded.config.environments, *told]))
+    told = sorted({environment_of(record) for record in graph.records(*PLACED)} - {""}, reverse=True)
+    found: dict[str, str] = {}
+    for name in (*boot.loaded.config.environments, *told):
+        found.setdefault(name.casefold(), name)
+    return list(found.values())
 
 
 def unknown(boot: Boot) -> Mapping[str, str]:

@@ -7,15 +7,16 @@ from typing import Any
 
 from quarterdeck.tracing.fetching import Histories
 from quarterdeck_lifecycle.kinds import Commit, Run
-from quarterdeck_lifecycle.records import Status, utc
+from quarterdeck_lifecycle.records import Ref, Status, utc
 from quarterdeck_lifecycle.text import clean_line
 from quarterdeck_lifecycle.trace.between import Difference, Side
+from quarterdeck_lifecycle.trace.facts import last_name
 from quarterdeck_lifecycle.trace.folding import fold
 from quarterdeck_lifecycle.trace.gaps import Gap
 from quarterdeck_lifecycle.trace.graph import Graph
-from quarterdeck_lifecycle.trace.hops import HOP_OF, Hop
+from quarterdeck_lifecycle.trace.hops import FACES, HOP_OF, Hop, Place
 from quarterdeck_lifecycle.trace.linking import short
-from quarterdeck_lifecycle.trace.thread import Node, Thread
+from quarterdeck_lifecycle.trace.thread import Node, Thread, face
 from quarterdeck_lifecycle.trace.timeline import Event
 from quarterdeck_lifecycle.trace.where import Here, step
 
@@ -87,6 +88,22 @@ def thread_lines(thread: Thread, graph: Graph, gaps: Sequence[Gap], notes: Seque
             yield clean_line(f"{title:<24}- {gap.why}{f': {gap.mend}' if gap.mend else ''}")
     for note in notes:
         yield clean_line(f"! {note}")
+
+
+def candidate(graph: Graph, ref: Ref) -> str:
+    """One of several that words may mean: what it is called, and what tells it from the others."""
+    record = graph.record(ref) or face(graph, ref)
+    node = Node(ref=ref, place=Place.COMMIT, record=record)
+    homes = sorted({last_name(home) for home in _homes(graph, ref)})
+    return clean_line(" ".join(part for part in (node.name, node.words, *homes[:1]) if part))
+
+
+def _homes(graph: Graph, ref: Ref) -> Iterator[str]:
+    tellers = graph.telling("commit", ref.id) if ref.kind == "commit" else (ref,)
+    for teller in tellers:
+        yield from graph.known(teller).of("repository")
+        if teller.kind in FACES:
+            yield teller.id.partition("\0")[0]
 
 
 def where_json(

@@ -54,7 +54,7 @@ class Tracing:
     async def _named(self, verb: str, words: str) -> None:
         from quarterdeck.screens.trace import TraceScreen
         from quarterdeck.screens.where import WhereScreen
-        from quarterdeck.tracing import fetching
+        from quarterdeck.tracing import fetching, telling
         from quarterdeck_lifecycle.trace.resolve import Several
 
         deck = self._traced
@@ -68,6 +68,7 @@ class Tracing:
             show(*await fetching.find(words, deck.app.boot, self.gathered.graph))
         except Several as error:
             choices = {str(ref): ref for ref in error.candidates}
-            deck.app.choose(str(error), [(text, text) for text in choices], lambda text: show(choices[text]))
+            named = [(telling.candidate(self.gathered.graph, ref), text) for text, ref in choices.items()]
+            deck.app.choose(str(error), named, lambda text: show(choices[text]))
         except LookupError as error:
             deck.app.say(f"{error}: git:REV, pr:N, image:NAME:TAG, model:NAME/VERSION, or a name", "warning")
