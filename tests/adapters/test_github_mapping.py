@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from quarterdeck_adapters.ci import inputs
 from quarterdeck_adapters.ci.values import epoch
 from quarterdeck_adapters.github import mapping, places, pull_mapping
 from quarterdeck_adapters.github.dispatch import Sent, Wanted, fitting
 from quarterdeck_adapters.github.mapping import Home, Spot
 from quarterdeck_adapters.github.pull_mapping import PullFacts, Reviews
-from quarterdeck_adapters.github.workflow_file import check_inputs, declared, parse_inputs
+from quarterdeck_adapters.github.workflow_file import check_inputs, declared
 from quarterdeck_lifecycle.errors import Refused
 from quarterdeck_lifecycle.records import Ref, Status
 
@@ -238,10 +239,10 @@ def test_inputs_and_the_file_that_declares_them() -> None:
     def read(text: str) -> Any:
         return declared({"content": base64.encodebytes(text.encode()).decode()})
 
-    assert parse_inputs("a=1 b='x y' c=", "gh") == {"a": "1", "b": "x y", "c": ""}
+    assert inputs.parse("a=1 b='x y' c=", "gh") == {"a": "1", "b": "x y", "c": ""}
     for wrong in ("a", "=1", "a='"):
         with pytest.raises(Refused):
-            parse_inputs(wrong, "gh")
+            inputs.parse(wrong, "gh")
     takes = read("on:\n  workflow_dispatch:\n    inputs:\n      env: {type: choice, options: [dev, prod]}\n")
     assert (takes.known, takes.dispatch, list(takes.inputs)) == (True, True, ["env"])
     with pytest.raises(Refused, match="env is one of dev, prod"):

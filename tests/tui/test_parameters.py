@@ -16,8 +16,8 @@ from scripted import Scripted
 
 TRIGGER = next(verb for verb in built_in() if verb.id == "run.trigger")
 RUN = Run(
-    ref=Ref("ci", "run", "1"), name="deploy #1", status=Status.RUNNING, state="running", system="ci", repository="acme/api",
-    number="1", workflow="deploy", branch="release/9",
+    ref=Ref("ci", "run", "1"), name="deploy #1", status=Status.RUNNING, state="running", system="ci",
+    repository="acme/api", number="1", workflow="deploy", branch="release/9",
 )  # fmt: skip
 TARGET = Parameter(name="TARGET", default="staging", choices=("staging", "prod"), required=True)
 NOTE = Parameter(name="release note", title="what it is for")

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from quarterdeck_adapters.ci import inputs
 from quarterdeck_adapters.ci.values import Json, epoch, known, login, sha_of, shown, text, whole
 from quarterdeck_adapters.github.acting import GithubAction
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_adapters.github.workflow_file import NONCES, check_inputs, parse_inputs
+from quarterdeck_adapters.github.workflow_file import NONCES, check_inputs
 from quarterdeck_lifecycle.errors import (
     Conflict,
     Malformed,
@@ -82,7 +83,7 @@ class Trigger(GithubAction):
         name = args.get("ref", "").strip()
         if not _REF.fullmatch(name):
             raise Refused(f"{shown(name)!r} is no name of a branch or tag", source=self.source.name)
-        given = parse_inputs(args.get("inputs", ""), self.source.name)
+        given = inputs.parse(args.get("inputs", ""), self.source.name)
         run = await self.source.runs.read(place)
         record = self.source.runs.record(run, place.slug)
         self.checked(record, "the workflow")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -58,22 +57,6 @@ def declared(content: Json) -> Declared:
     found = section(on, "workflow_dispatch", "inputs")
     inputs = {str(name): spec if isinstance(spec, Mapping) else {} for name, spec in found.items()}
     return Declared(True, "workflow_dispatch" in on, inputs, group)
-
-
-def parse_inputs(words: str, source: str) -> dict[str, str]:
-    """`key=value key2='with spaces'` as a mapping. Raises Refused."""
-    try:
-        parts = shlex.split(words)
-    except ValueError as error:
-        mend = "write key=value key2='with spaces'"
-        raise Refused("the inputs cannot be read", source=source, why=str(error), mend=mend) from error
-    made: dict[str, str] = {}
-    for part in parts:
-        name, equals, value = part.partition("=")
-        if not equals or not name:
-            raise Refused("the inputs cannot be read", source=source, why=f"{part!r} is no key=value")
-        made[name] = value
-    return made
 
 
 def check_inputs(given: Mapping[str, str], wants: Declared, source: str) -> None:
