@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -15,7 +20,7 @@ from botocore.credentials import Credentials
 from botocore.serialize import create_serializer
 from botocore.validate import ParamValidator
 
-from parts.practice import Clock
+from parts.practice import NOW, Clock
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.codepipeline import CodePipelineSource
 from quarterdeck_config.schema import Config, SecretRef
@@ -23,7 +28,7 @@ from quarterdeck_demo.codepipeline import CodePipelineServer
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.messages import Handler, Request, Response
 from quarterdeck_demo.server import Server
-from quarterdeck_demo.story import Story
+from quarterdeck_demo.story import Story, build_story
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import LogBatch
@@ -112,6 +117,18 @@ def conforms(value: Any, shape: Any, where: str) -> None:
         assert isinstance(value, int | float), f"{where}: epoch seconds, not {value!r}"
     else:
         raise AssertionError(f"{where}: {kind}")
+
+
+TOGETHER = pytest.mark.xdist_group("codepipeline")
+"""The modules that share the story run in one worker."""
+
+
+@cache
+def the_story() -> Story:
+    """One story for all modules: the server only reads it."""
+    folder = Path(tempfile.mkdtemp(prefix="qd-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return build_story(1, NOW, folder / "world")
 
 
 class Rig:

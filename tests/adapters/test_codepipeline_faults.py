@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,21 @@ import pytest
 
 import quarterdeck_adapters.codepipeline as adapter_package
 import quarterdeck_demo.codepipeline as demo_package
-from adapters.awsrig import API, NIGHTLY, SCORER, Rig, error, failed, only, read, rig, run_in, runs_of
-from parts.practice import practice_story
+from adapters.awsrig import (
+    API,
+    NIGHTLY,
+    SCORER,
+    TOGETHER,
+    Rig,
+    error,
+    failed,
+    only,
+    read,
+    rig,
+    run_in,
+    runs_of,
+    the_story,
+)
 from quarterdeck_adapters.codepipeline import runs
 from quarterdeck_demo.faults import BlackHole, ClockSkew, Hostile, Html, TokenLoop, Truncate
 from quarterdeck_demo.hostile import HOSTILE
@@ -33,11 +46,13 @@ from quarterdeck_lifecycle.errors import (
 )
 from quarterdeck_lifecycle.ports import LogOptions
 
+pytestmark = TOGETHER
 
-@pytest.fixture(scope="module")
-def story() -> Iterator[Story]:
-    with practice_story() as made:
-        yield made
+
+
+@pytest.fixture
+def story() -> Story:
+    return the_story()
 
 
 @pytest.fixture

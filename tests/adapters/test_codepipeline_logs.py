@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from adapters.awsrig import Rig, error, failed, only, read, rig, running_build
-from parts.practice import practice_story
+from adapters.awsrig import TOGETHER, Rig, error, failed, only, read, rig, running_build, the_story
 from quarterdeck_adapters.codepipeline import builds
 from quarterdeck_demo.codepipeline import builds as demo_builds
 from quarterdeck_demo.messages import Request, Response
@@ -16,11 +15,13 @@ from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import NotFound
 from quarterdeck_lifecycle.ports import LogOptions
 
+pytestmark = TOGETHER
 
-@pytest.fixture(scope="module")
-def story() -> Iterator[Story]:
-    with practice_story() as made:
-        yield made
+
+
+@pytest.fixture
+def story() -> Story:
+    return the_story()
 
 
 @pytest.fixture

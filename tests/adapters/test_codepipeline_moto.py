@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapters.awsrig import SCORER, ask, run_in, runs_of
-from parts.practice import Clock, practice_story
+from adapters.awsrig import SCORER, TOGETHER, ask, run_in, runs_of, the_story
+from parts.practice import Clock
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.codepipeline import CodePipelineSource
 from quarterdeck_config.schema import Config
@@ -17,6 +17,9 @@ from quarterdeck_demo.codepipeline import CodePipelineServer
 from quarterdeck_demo.codepipeline.definitions import PIPELINES, declaration
 from quarterdeck_lifecycle.errors import Refused
 from quarterdeck_lifecycle.permit import permit
+
+pytestmark = TOGETHER
+
 
 TRUST = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "codepipeline.amazonaws.com"},
                         "Action": "sts:AssumeRole"}]}  # fmt: skip
@@ -52,13 +55,12 @@ def within(few: Any, many: Any) -> bool:
 
 
 async def test_the_practice_server_answers_what_moto_answers_and_the_adapter_reads_both(aws: Any) -> None:
-    with practice_story() as story:
-        server = CodePipelineServer(story, Clock(story.now))
-        ours = {
-            "ListPipelines": await ask(server, "codepipeline", "ListPipelines"),
-            "GetPipeline": await ask(server, "codepipeline", "GetPipeline", name=SCORER),
-            "ListPipelineExecutions": await ask(server, "codepipeline", "ListPipelineExecutions", pipelineName=SCORER),
-        }
+    server = CodePipelineServer(the_story(), Clock(the_story().now))
+    ours = {
+        "ListPipelines": await ask(server, "codepipeline", "ListPipelines"),
+        "GetPipeline": await ask(server, "codepipeline", "GetPipeline", name=SCORER),
+        "ListPipelineExecutions": await ask(server, "codepipeline", "ListPipelineExecutions", pipelineName=SCORER),
+    }
     theirs = {
         "ListPipelines": aws.list_pipelines(), "GetPipeline": aws.get_pipeline(name=SCORER),
         "ListPipelineExecutions": aws.list_pipeline_executions(pipelineName=SCORER),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.awsrig import API, NIGHTLY, SCORER, Rig, rig, run_in, runs_of
-from parts.practice import practice_story
+from adapters.awsrig import API, NIGHTLY, SCORER, TOGETHER, Rig, rig, run_in, runs_of, the_story
 from quarterdeck_adapters.codepipeline import CodePipelineSource
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
@@ -15,11 +14,13 @@ from quarterdeck_lifecycle.kinds import Deployment, Job
 from quarterdeck_lifecycle.ports import LogOptions, TakesParameters
 from quarterdeck_lifecycle.records import Ref, Status
 
+pytestmark = TOGETHER
 
-@pytest.fixture(scope="module")
-def story() -> Iterator[Story]:
-    with practice_story() as made:
-        yield made
+
+
+@pytest.fixture
+def story() -> Story:
+    return the_story()
 
 
 @pytest.fixture

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from adapters.awsrig import API, NIGHTLY, SCORER, Answered, ask, model, signed
-from parts.practice import Clock, practice_story
+from adapters.awsrig import API, NIGHTLY, SCORER, TOGETHER, Answered, ask, model, signed, the_story
+from parts.practice import Clock
 from quarterdeck_demo.codepipeline import CodePipelineServer
 from quarterdeck_demo.story import Story
 
+pytestmark = TOGETHER
 
-@pytest.fixture(scope="module")
-def story() -> Iterator[Story]:
-    with practice_story() as made:
-        yield made
+
+
+@pytest.fixture
+def story() -> Story:
+    return the_story()
 
 
 @pytest.fixture
