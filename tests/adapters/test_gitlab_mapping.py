@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from quarterdeck_adapters.gitlab import ci_file, gates, loglines, mapping, merge_mapping, places
+from quarterdeck_adapters.gitlab import ci_file, gates, graph, loglines, mapping, merge_mapping, places
 from quarterdeck_adapters.gitlab.faults import words
 from quarterdeck_adapters.gitlab.mapping import Home
 from quarterdeck_demo.hostile import HOSTILE
@@ -120,6 +120,17 @@ def test_no_text_of_a_record_moves_the_terminal(bad: str) -> None:
             assert value.replace("\n", "").replace("\t", "").isprintable()
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None, 7, [], "x", {"data": None}, {"data": {"project": None}},
+        {"data": {"project": {"pipelines": {"nodes": [7, {"id": "gid://gitlab/X/1"}]}}}},
+    ],
+)  # fmt: skip
+def test_graphs_that_are_none_hold_no_pipeline(odd: Any) -> None:
+    assert graph.read(odd) == {}
+
+
 def test_checks_of_a_merge_request_count_newest_attempts() -> None:
     jobs = [job(1, "unit", "failed"), job(2, "unit", "success"), job(3, "lint", "failed"), job(4, "slow", "running"),
             job(5, "spell", "failed", allow_failure=True), job(6, "prod", "manual", allow_failure=True)]  # fmt: skip
@@ -175,7 +186,8 @@ def test_a_pipelines_file_says_what_it_takes() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"\x00\xff", b"- a list", b"a: [", b"&a [*a]", b"!!python/object:os.system x",
-                                 b"a: " + b"[" * 5000, b"x" * (ci_file.LARGEST + 1)])  # fmt: skip
+                                 b"a: " + b"[" * 900, b"x" * (ci_file.LARGEST + 1)],
+                         ids=range(8))  # fmt: skip
 def test_a_file_that_is_none_is_not_known(raw: bytes) -> None:
     assert not ci_file.declared(raw).known
 

@@ -56,7 +56,21 @@ async def test_runs_say_where_they_stand_and_why(gl: Rig) -> None:
     asked = len(gl.server.requests)
     again = await source.list("run")
     assert all(a is b for a, b in zip(rows, again.rows, strict=True) if a.status is Is.OK)
-    assert len(gl.server.requests) - asked < asked / 2
+    assert len(gl.server.requests) - asked == 3 + 4 * 2 + 2, "the lists, four that move with their jobs, one gate"
+
+
+async def test_without_graphql_every_pipeline_is_asked_for_by_itself(gl: Rig) -> None:
+    source = gl.source(repos=(CHURN,))
+    many = (await source.list("run")).rows
+    assert gl.asked("/api/graphql", "POST") == ["/api/graphql"]
+    singles = len(gl.asked("/pipelines/"))
+    gl.faults.add(Status(code=200, body={"errors": [{"message": "Query has complexity of 900"}]}), path="graphql")
+    other = gl.source(repos=(CHURN,))
+    rows = (await other.list("run")).rows
+    assert rows == many
+    assert len(gl.asked("/pipelines/")) >= 2 * singles + len(rows) - 2
+    await other.list("run")
+    assert len(gl.asked("/api/graphql", "POST")) == 2
 
 
 async def test_pages_that_move_under_the_reader_bring_no_row_twice(

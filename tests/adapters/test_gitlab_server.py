@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from parts.practice import Clock, practice_story
+from quarterdeck_adapters.gitlab.graph import QUERY
+from quarterdeck_adapters.gitlab.graph import read as graph_read
 from quarterdeck_demo.gitlab import GitlabServer
 from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.story import Story
@@ -116,6 +118,28 @@ async def test_who_may_not_is_refused_in_gitlabs_words(gitlab: GitlabServer) -> 
     assert {answer.status for answer in answers} == {200, 429}
     assert int(answers[-1].headers["Retry-After"]) > 0
     assert answers[-1].headers["RateLimit-Remaining"] == "0"
+
+
+async def test_graphql_tells_of_many_pipelines_and_refuses_what_it_has_not(gitlab: GitlabServer) -> None:
+    async def query(text: str, **variables: object) -> Any:
+        body = json.dumps({"query": text, "variables": variables}).encode()
+        headers = {"host": "h", "private-token": gitlab.reader_token}
+        response = await gitlab.handler(Request("POST", "/api/graphql", {}, headers, body))
+        assert response.status == 200
+        assert isinstance(response.body, bytes)
+        return json.loads(response.body)
+
+    found = await query(QUERY, path="acme/etl", first=3)
+    nodes = found["data"]["project"]["pipelines"]["nodes"]
+    rest = await read(gitlab, f"{ROOT}/pipelines", per_page="3")
+    assert [node["id"] for node in nodes] == [f"gid://gitlab/Ci::Pipeline/{row['id']}" for row in rest]
+    single = await read(gitlab, f"{ROOT}/pipelines/{rest[2]['id']}")
+    assert graph_read(found)[single["id"]]["duration"] == single["duration"]
+    assert (await query(QUERY, path="acme/none", first=3)) == {"data": {"project": None}}
+    wrong = await query('{ project(fullPath: "acme/etl") { pipelines { nodes { colour } } } }')
+    assert wrong["errors"][0]["message"] == "Field 'colour' doesn't exist on type 'Pipeline'"
+    assert "errors" in await query("mutation { x }")
+    assert "errors" in await query('{ project(fullPath: "acme/etl") { pipelines {')
 
 
 async def test_what_did_not_change_is_a_304_that_is_charged(gitlab: GitlabServer) -> None:

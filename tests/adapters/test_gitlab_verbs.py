@@ -263,6 +263,9 @@ async def test_the_whole_pipeline_again_is_for_the_head_alone(gl: Rig, bench: Be
     result = await bench.operator.perform(preview)
     assert result.result == "SUCCEEDED"
     assert gl.pipeline(path=MODEL).plan.variables == train.plan.variables
+    gl.faults.add(Status(code=403, body={"message": "403 Forbidden"}), path="/variables$")
+    with pytest.raises(Forbidden):
+        await bench.preview("run.rerun", gl.run(train, MODEL))
     merge = gl.pipeline(source="merge_request_event")
     with pytest.raises(Conflict, match="a pipeline of a merge request is not started anew"):
         await bench.preview("run.rerun", gl.run(merge))

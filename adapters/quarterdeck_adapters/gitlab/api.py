@@ -8,16 +8,17 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.ci.api import JsonApi
+from quarterdeck_adapters.ci.api import ANY, JsonApi
 from quarterdeck_adapters.ci.values import Json, known
 from quarterdeck_adapters.gitlab.faults import budget, translated
-from quarterdeck_adapters.gitlab.places import api_address
+from quarterdeck_adapters.gitlab.places import API, api_address
 from quarterdeck_adapters.http import Answer
 from quarterdeck_lifecycle.errors import QuarterdeckError
 
 if TYPE_CHECKING:
     import httpx
 
+GRAPHQL = "/api/graphql"
 PAGES = 5
 """Pages that are followed by keyset, at most."""
 _BEFORE = re.compile(r"[?&]id_before=(\d{1,19})(?:&|$)")
@@ -32,8 +33,9 @@ class GitlabApi(JsonApi):
     def __init__(self, config: SourceConfig, context: Context) -> None:
         own = config.options.get("private_token") is True
         super().__init__(
-            config, context, api_address(config.url), headers=self._private if own else None
-        )
+            config, context, api_address(config.url), headers=self._private if own else None,
+            reads=(("POST", rf".*{GRAPHQL}"),),
+        )  # fmt: skip
 
     async def _private(self) -> Mapping[str, str]:
         """The header of an access token, for where a proxy keeps Authorization to itself."""
@@ -46,6 +48,15 @@ class GitlabApi(JsonApi):
     def _judged(self, answer: Answer, what: str, ok: Iterable[int] = ()) -> Answer:
         self.http.budget = budget(answer.headers) or self.http.budget
         return super()._judged(answer, what, ok)
+
+    async def ask_graph(self, asked: Mapping[str, Any]) -> Any:
+        """The answer to a query of GraphQL: a read, although it is a POST. Raises QuarterdeckError."""
+        what = f"POST {GRAPHQL}"
+        self._open(what)
+        url = self.base.removesuffix(API) + GRAPHQL
+        answer = await self.http.request("POST", url, json=asked, headers=self.accept, ok=ANY)
+        self._charge(what, answer, None)
+        return await self._judged(answer, what).json()
 
     async def by_keyset(self, path: str, params: Mapping[str, Any], *, limit: int = 200) -> list[Json]:
         """Rows of several pages by keyset, newest first, once each; every page begins before the last one's end.

@@ -106,7 +106,7 @@ async def _run(source: GitlabSource, place: Place) -> list[Section]:
     async def variables() -> Section:
         given = {text(v.get("key")): text(v.get("value")) for v in await source.runs.variables(place)}
         table = [("NAME", "VALUE"), *mask_mapping(given).items()]
-        note = "" if len(table) > 1 else "it was given none, or your role may not see them"
+        note = "" if len(table) > 1 else "it was given none"
         return Section(title="Variables", shape="table", table=tuple(table), note=note)
 
     async def commit() -> Section:

@@ -1,6 +1,6 @@
 """The runs pane: the newest pipelines of every project, and where those stand that run, wait or have failed.
 
-A pipeline of a list tells neither its times nor its user: each that has ended is asked for once, a few in a refresh.
+A pipeline of a list tells neither its times nor its user: of those that have ended they are asked for once.
 """
 
 from __future__ import annotations
@@ -13,20 +13,28 @@ from quarterdeck_adapters.ci.api import together
 from quarterdeck_adapters.ci.asking import ask_each
 from quarterdeck_adapters.ci.timing import with_medians
 from quarterdeck_adapters.ci.values import Json, epoch, known, rows, text, whole
-from quarterdeck_adapters.gitlab import mapping
+from quarterdeck_adapters.gitlab import graph, mapping
 from quarterdeck_adapters.gitlab.api import GitlabApi
 from quarterdeck_adapters.gitlab.gates import Gates
 from quarterdeck_adapters.gitlab.mapping import Home, Spot
 from quarterdeck_adapters.gitlab.places import Place, root_of
 from quarterdeck_adapters.gitlab.projects import Projects
-from quarterdeck_lifecycle.errors import Malformed, NotFound, QuarterdeckError
+from quarterdeck_lifecycle.errors import (
+    AuthFailed,
+    Forbidden,
+    Malformed,
+    NotFound,
+    QuarterdeckError,
+    RateLimited,
+    Timeout,
+)
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Listing
 from quarterdeck_lifecycle.records import Link
 from quarterdeck_lifecycle.superseded import settle
 
 PER_PAGE, USUAL, MOST = 100, 50, 1000
-MOVING_LOOKUPS, FAILED_LOOKUPS, DETAILS = 8, 12, 150
+MOVING_LOOKUPS, FAILED_LOOKUPS, DETAILS, MANY = 8, 12, 150, 4
 FRESH_S = 7 * 86_400.0
 KEPT = 3000
 GIVEN = frozenset({"web", "api", "trigger", "pipeline"})
@@ -51,6 +59,8 @@ class Runs:
         self.gates = gates
         self.wanted = wanted
         self._known: OrderedDict[Mark, About] = OrderedDict()
+        self._graph = True
+        self._links: OrderedDict[Place, tuple[Link, ...]] = OrderedDict()
         self._last: dict[str, list[Run]] = {}
         self._made: dict[str, tuple[Any, Home, dict[int, About], list[Run]]] = {}
 
@@ -117,7 +127,10 @@ class Runs:
         rest = [pair for pair in new if _mark(*pair) not in chosen][:DETAILS]
         asked = [*moving, *failed, *rest]
         jobs = {_mark(*pair) for pair in (*moving, *failed)}
-        answers = await together(self._about(path, run, jobs=_mark(path, run) in jobs) for path, run in asked)
+        details = await self._many([*failed, *rest])
+        answers = await together(
+            self._about(path, run, details.get(_mark(path, run)), jobs=_mark(path, run) in jobs) for path, run in asked
+        )
         fresh: dict[Mark, About] = {}
         trouble = ""
         for (path, run), answer in zip(asked, answers, strict=True):
@@ -134,13 +147,32 @@ class Runs:
             self._known.popitem(last=False)
         return {**self._known, **fresh}, [trouble] if trouble else []
 
-    async def _about(self, path: str, run: Json, *, jobs: bool) -> About:
+    async def _many(self, ended: Sequence[tuple[str, Json]]) -> dict[Mark, Json]:
+        """What many pipelines that have ended took, a question for each project; nothing where that is not taken."""
+        wanted: dict[str, list[Json]] = {}
+        for path, run in ended:
+            wanted.setdefault(path, []).append(run)
+        many = [path for path, runs in wanted.items() if len(runs) >= MANY and self._graph]
+        found: dict[Mark, Json] = {}
+        for path, answer in zip(
+            many, await together(graph.details(self.api, path, self.wanted) for path in many), strict=True
+        ):
+            if isinstance(answer, dict):
+                found |= {
+                    _mark(path, run): answer[id] for run in wanted[path] if (id := whole(run.get("id")) or 0) in answer
+                }
+            elif isinstance(answer, AuthFailed | RateLimited) or not isinstance(answer, QuarterdeckError):
+                raise answer
+            elif not isinstance(answer, Timeout):
+                self._graph = False
+        return found
+
+    async def _about(self, path: str, run: Json, detail: Json | None = None, *, jobs: bool) -> About:
         place = Place(path, whole(run.get("id")) or 0)
         moving = mapping.in_flight(run)
-        detail = await self.api.object(place.pipeline, etag=moving)
-        links: tuple[Link, ...] = ()
-        if text(run.get("source")) in GIVEN:
-            links = mapping.variable_links(await self.variables(place))
+        if detail is None:
+            detail = await self.api.object(place.pipeline, etag=moving)
+        links = await self._given(place) if text(run.get("source")) in GIVEN else ()
         if not jobs:
             return About(detail, links=links)
         listed = await self.jobs(place, etag=moving)
@@ -149,16 +181,25 @@ class Runs:
             spot = await self.gates.spot(place, spot)
         return About(detail, spot, links)
 
+    async def _given(self, place: Place) -> tuple[Link, ...]:
+        """What its variables tie it to; they never change."""
+        if place not in self._links:
+            try:
+                found = mapping.variable_links(await self.variables(place))
+            except (Forbidden, NotFound):
+                found = ()
+            self._links[place] = found
+            while len(self._links) > KEPT:
+                self._links.popitem(last=False)
+        return self._links[place]
+
     async def read(self, place: Place) -> Json:
         """A pipeline as it is now, past every cache."""
         return await self.api.object(place.pipeline)
 
     async def variables(self, place: Place) -> list[Json]:
-        """What it was started with; empty where our role may not see that."""
-        try:
-            return rows(await self.api.get(f"{place.pipeline}/variables", etag=True))
-        except QuarterdeckError:
-            return []
+        """What it was started with. Raises QuarterdeckError, Forbidden where our role may not see that."""
+        return rows(await self.api.get(f"{place.pipeline}/variables"))
 
     async def jobs(self, place: Place, *, etag: bool = False) -> list[Json]:
         """Every attempt of its jobs, the newest first; at most 1,000. Retried ones are left out unless asked for."""

@@ -234,6 +234,7 @@ class Rerun(Starting):
                 why=f"{shown(name)} is at {sha[:10]} by now, and GitLab starts pipelines at the head alone",
                 mend="start a new one, or retry the failed jobs of this one",
             )  # fmt: skip
+        # Without its variables it would be another run: where they may not be read, this is refused.
         had = await self.source.runs.variables(place)
         body: dict[str, Any] = {"ref": name}
         if had:

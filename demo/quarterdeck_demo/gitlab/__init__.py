@@ -42,6 +42,7 @@ class GitlabServer:
     def _made(self) -> Handler:
         from quarterdeck_demo.gitlab.deploys import Deploys
         from quarterdeck_demo.gitlab.gate import gate, not_found
+        from quarterdeck_demo.gitlab.graph import Graph
         from quarterdeck_demo.gitlab.jobs import Jobs
         from quarterdeck_demo.gitlab.merges import Merges
         from quarterdeck_demo.gitlab.pipelines import Pipelines
@@ -53,7 +54,7 @@ class GitlabServer:
             raise not_found()
 
         router, site = Router(nothing), Site(self.state)
-        for part in (Projects(site), Pipelines(site), Jobs(site), Deploys(site), Merges(site)):
+        for part in (Projects(site), Pipelines(site), Jobs(site), Deploys(site), Merges(site), Graph(site)):
             part.routes(router)
         return gate(self.state, router)
 

@@ -18,6 +18,7 @@ from quarterdeck_demo.gitlab.state import State, Token
 from quarterdeck_demo.messages import Handler, Request, Response, json_response, text_response
 
 READS = frozenset({"GET", "HEAD"})
+GRAPHQL = "/api/graphql"
 WINDOW = 60.0
 
 
@@ -68,7 +69,7 @@ def gate(state: State, app: Handler) -> Handler:
             if token.used >= state.limit:
                 return _limited(state, token, now)
             token.used += 1
-            if request.method not in READS and "api" not in token.scopes:
+            if request.method not in READS and request.path != GRAPHQL and "api" not in token.scopes:
                 raise Refused(403, {
                     "error": "insufficient_scope", "scope": "api",
                     "error_description": "The request requires higher privileges than provided by the access token.",
