@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from quarterdeck_adapters.jenkins import checkouts, mapping
+from quarterdeck_adapters.jenkins.gates import asked as asked_of
 from quarterdeck_adapters.jenkins.logs import stamped
 from quarterdeck_adapters.jenkins.mapping import Found, Home
 from quarterdeck_adapters.jenkins.parameters import MASK, definitions, input_of, masked, parameter_of
@@ -187,6 +188,11 @@ def test_parameters_are_asked_for_and_secrets_are_never_shown() -> None:
     assert masked({"KEY": "env:K"}, [key]) == {"KEY": "env:K"}
     asked = input_of({"name": "P", "type": "PasswordParameterDefinition", "definition": {"defaultVal": "s3cret"}})
     assert (asked.secret, asked.default) == (True, "")
+    gate = asked_of({"id": "Go", "message": "go?\x1b[2J", "inputs": [
+        {"name": "KEY", "type": "PasswordParameterDefinition", "definition": {"defaultVal": "s3cret"}},
+        {"name": "DRY", "type": "BooleanParameterDefinition", "definition": {"defaultVal": True}}]})  # fmt: skip
+    assert gate.usual == (("KEY", "<DEFAULT>"), ("DRY", "true"))
+    assert gate.message.isprintable()
     actions = [{"parameters": [{"_class": "hudson.model.PasswordParameterValue", "name": "KEY"},
                                {"name": "DRY", "value": False}]}]  # fmt: skip
     assert checkouts.parameters(actions) == {"KEY": None, "DRY": "false"}

@@ -43,6 +43,7 @@ async def test_runs_of_folders_and_branches_say_how_they_are_and_what_they_belon
     assert main.head == main.link("commit") == sha("fraud-api/39")
     assert main.link("repository") == "github.com/acme/fraud-api"
     assert main.url == f"{hub.url}/jenkins/job/acme/job/fraud-api/job/main/40/"
+    assert {run.default_branch for run in found if run.workflow == "acme/fraud-api"} == {"main"}
     failed = run_of(found, MAIN, 38)
     assert (failed.state, failed.note) == ("failure", "Test / Shell Script (pytest -q)")
     pull = next(run for run in found if run.branch == "PR-412")
@@ -96,6 +97,18 @@ async def test_a_step_that_waits_for_a_machine_says_so_on_its_build(hub: Rig) ->
     found = await runs(hub.source())
     assert run_of(found, TRAIN, 212).where.endswith(": Waiting for next available executor on ‘big’")
     assert not [run for run in found if run.state == "queued"]
+
+
+async def test_queue_ids_that_a_restored_controller_gave_out_twice_name_the_newer_build(hub: Rig) -> None:
+    older, newer = hub.state.build(MAIN, 39), hub.state.build(MAIN, 40)
+    assert older is not None
+    assert newer is not None
+    older.queue_id = newer.queue_id
+    source = hub.source()
+    found = {run.ref.id: run.number for run in await runs(source) if run.ref.id.startswith(MAIN)}
+    assert found[f"{MAIN}@{newer.queue_id}"] == "40"
+    assert found[f"{MAIN}#39"] == "39"
+    assert dict((await source.describe(Ref("ci", "run", f"{MAIN}#39")))[0].fields)["number"] == "39"
 
 
 async def test_a_build_that_waits_far_behind_the_newest_is_found_by_its_executor(hub: Rig) -> None:
