@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import runpy
 from typing import Any
 
 import pytest
 
 from adapters.awsrig import API, NIGHTLY, SCORER, TOGETHER, Answered, ask, model, signed, the_story
 from parts.practice import Clock
+from quarterdeck_demo import ci
 from quarterdeck_demo.codepipeline import CodePipelineServer
 from quarterdeck_demo.story import Story
 
@@ -243,3 +246,10 @@ def test_every_operation_of_the_server_is_one_of_the_service(server: CodePipelin
     assert server.machine
     known = set(model("codepipeline").operation_names)
     assert {*server._reads.codepipeline, *server._verbs.all} <= known
+
+
+def test_without_boto3_the_practice_world_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    assert "codepipeline" in runpy.run_path(ci.__file__)["SERVERS"]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "boto3" else found(name))
+    assert "codepipeline" not in runpy.run_path(ci.__file__)["SERVERS"]
