@@ -222,6 +222,20 @@ async def test_the_limit_of_builds_by_the_api_closes_nothing_else(
     assert (await source.list("run")).rows
 
 
+async def test_too_many_writes_at_once_are_a_pause_and_no_want_of_rights(
+    hub: Rig, source: TravisSource, bench: Bench
+) -> None:
+    row = await newest(source, CHURN, "passed")
+    hub.travis.state.tokens[hub.token].posts.extend([hub.clock.now] * 50)
+    result = await bench.do("run.rerun", row.ref)
+    assert (result.result, type(result.error)) == ("FAILED", RateLimited)
+    assert "after more than 50 writes within 30 s" in result.message
+    with pytest.raises(RateLimited, match="not sent"):
+        await source.list("run")
+    hub.clock.move(3601)
+    assert (await source.list("run")).rows
+
+
 async def test_an_answer_that_is_lost_leaves_it_unknown(hub: Rig, tmp_path: Path) -> None:
     source = hub.source(deadline=0.3)
     bench = Bench(source, tmp_path)

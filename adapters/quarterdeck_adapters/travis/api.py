@@ -1,6 +1,7 @@
 """The API, version 3: its token, its refusals, and its pages, which may move while they are read.
 
-https://developer.travis-ci.com and https://github.com/travis-ci/travis-api/blob/master/lib/travis/api/v3.rb
+https://developer.travis-ci.com; errors: https://github.com/travis-ci/travis-api/blob/master/lib/travis/api/v3.rb,
+limits: https://github.com/travis-ci/travis-api/blob/master/lib/travis/api/attack.rb
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from quarterdeck_adapters.travis.places import api_address
 from quarterdeck_lifecycle.errors import AuthFailed, Conflict, Forbidden, QuarterdeckError, RateLimited
 
 MOST_PAGES = 6
+BANNED_S = 3600.0
 OVERLAP = 1
 """Rows of the page before that the next one is asked for again: so a row that went is noticed."""
 _SIGN_IN = frozenset({"login_required", "wrong_credentials"})
@@ -56,6 +58,11 @@ class TravisApi(JsonApi):
             scope = text(body.get("permission"))
             mend = "ask whoever administers the repository for write access to it"
             return Forbidden(what, source=self.source, why=why, scope=scope, mend=mend)
+        if answer.status == 403 and not type and why.strip() == "Forbidden":
+            return RateLimited(
+                what, source=self.source, retry_after=BANNED_S, why="Travis answers nothing for an hour after more than"
+                " 50 writes within 30 s", mend="wait for it to end; drive fewer builds at once",
+            )  # fmt: skip
         if answer.status == 403 and type:
             return Forbidden(what, source=self.source, why=why, mend="the repository's page on Travis says more")
         if type == "request_limit_reached":

@@ -24,7 +24,6 @@ BUILDS = 50
 MOVING_LOOKUPS = 8
 FAILED_LOOKUPS = 12
 STEPS_OF = 3
-FRESH_S = 7 * 86_400.0
 KEPT = 500
 Mark = tuple[int, str, str]
 
@@ -70,15 +69,13 @@ class Builds:
         return with_medians(made)
 
     async def _look(self, builds: dict[str, list[Json]]) -> tuple[dict[Mark, Spot], list[str]]:
-        """Where the builds stand that are under way or failed lately; the newest first, a few in each refresh."""
-        now = self.api.server_now
+        """Where the builds stand that are under way or failed; the newest first, a few in each refresh."""
         every = [build for rows in builds.values() for build in rows]
         every.sort(key=lambda build: epoch(build.get("updated_at")) or 0.0, reverse=True)
         moving = [build for build in every if mapping.in_flight(build)][:MOVING_LOOKUPS]
         failed = [
             build for build in every
             if mapping.failed(build) and mark_of(build) not in self._spots
-            and now - (epoch(build.get("updated_at")) or 0.0) < FRESH_S
         ][:FAILED_LOOKUPS]  # fmt: skip
         asked = [*moving, *failed]
         answers = await together(self._spot(build) for build in asked)

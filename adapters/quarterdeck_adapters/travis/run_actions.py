@@ -28,6 +28,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
+def _jobs(names: Sequence[str], how: str = "") -> str:
+    return f"{len(names)} job{'s' if len(names) != 1 else ''}{how}: {_listed(names)}"
+
+
 def _title(build: Json) -> str:
     subject = shown(text(section(build, "commit").get("message")).partition("\n")[0])
     return f"{subject} · {shown(build.get('event_type'))} on {shown(section(build, 'branch').get('name'))}"
@@ -54,7 +58,7 @@ class Rerun(TravisAction):
         names = [mapping.job_name(job) for job in await self.source.builds.jobs(place.number)]
         return Preview(
             verb=self.verb, ref=ref, record=record, title=title, steps=(self.step("POST", f"{place.build}/restart"),),
-            impact=(_title(build), f"{len(names)} jobs: {_listed(names)}"), warnings=(REPLACED,),
+            impact=(_title(build), _jobs(names)), warnings=(REPLACED,),
             before=str(seen(build)), after="it has begun anew", token=seen(build), inverse=("run.cancel", {}),
             command=self.command("restart", record.number, place=place),
         )  # fmt: skip
@@ -121,7 +125,7 @@ class RerunFailed(TravisAction):
         return Preview(
             verb=self.verb, ref=ref, record=record, title=title,
             steps=tuple(self.step("POST", f"{path}/restart") for path in paths),
-            impact=(_title(build), f"{len(names)} jobs, one call each: {_listed(names)}"), warnings=(REPLACED,),
+            impact=(_title(build), _jobs(names, ", one call each")), warnings=(REPLACED,),
             before=", ".join(f"{shown(job.get('number'))} {mapping.word(job)}" for job in jobs)[:500],
             after="each of them has begun anew", token=token, inverse=("run.cancel", {}),
             command="; ".join(self.command("restart", shown(job.get("number"), 30), place=place) for job in jobs[:8]),

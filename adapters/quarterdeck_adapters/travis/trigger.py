@@ -55,7 +55,7 @@ async def parameters(api: TravisApi, repository: str) -> Sequence[Parameter]:
     Those that hold for one branch alone, and secret ones, are no parameters: see `secret_names`.
     """
     return [
-        Parameter(name=MESSAGE, title="message, in place of the commit's"),
+        Parameter(name=MESSAGE, title="in place of the commit's message"),
         *(
             Parameter(name=text(each.get("name")), default=text(each.get("value")))
             for each in await settings(api, repository)
