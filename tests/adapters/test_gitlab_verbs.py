@@ -73,6 +73,10 @@ async def test_a_retried_job_is_told_by_its_new_id(gl: Rig, bench: Bench) -> Non
         await bench.preview("job.rerun", old)
     with pytest.raises(Conflict, match="only what has ended is tried again"):
         await bench.preview("job.rerun", gl.job(live, "transform"))
+    done = gl.pipeline("success", source="push")
+    await bench.do("job.rerun", gl.job(done, "lint"))
+    states = {name: gl.gitlab.state.at(done).jobs[tries[-1].id].status for name, tries in done.jobs.items()}
+    assert (states["lint"], states["unit"], states["image"]) == ("pending", "success", "success")
 
 
 async def test_cancelling_waits_until_the_jobs_have_stopped(gl: Rig, bench: Bench) -> None:

@@ -147,8 +147,12 @@ class State:
 
     def retry(self, project: Project, live: LivePipeline, attempt: Attempt) -> Attempt:
         """The next attempt of a job; what a failure of it had skipped comes again by itself."""
-        moment = self.at(live).jobs[attempt.id]
-        attempt.frozen = moment
+        moments = self.at(live).jobs
+        for tries in live.jobs.values():
+            # What has run keeps its result, whatever runs again before it.
+            if moments[tries[-1].id].status in ENDED - {"skipped"}:
+                tries[-1].frozen = moments[tries[-1].id]
+        attempt.frozen = moments[attempt.id]
         made = self.attempt(project, live, attempt.plan, self.clock())
         live.touched_at = self.clock()
         return made
