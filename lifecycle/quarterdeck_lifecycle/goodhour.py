@@ -17,7 +17,7 @@ from quarterdeck_lifecycle.records import Record, Status
 HOUR_S = 3600.0
 DEFAULT_BRANCHES = ("main", "master", "trunk")
 """The names by which a branch is taken for the default one where the forge does not say which it is."""
-FAILED = ("failure", "timed out", "startup failure", "error", "failed")
+FAILED = ("failure", "timed out", "startup failure", "error", "failed", "errored")
 ILL = ("unhealthy", "restarting", "dead")
 DEFAULT = "default branch "
 """How the note of a change begins of a run that went on there."""
