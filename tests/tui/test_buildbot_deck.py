@@ -40,7 +40,10 @@ async def test_a_build_is_started_tailed_and_stopped_by_keys(buildbot: BuildbotS
             await d.rest()
             await d.until(lambda: (run := row(d, first)) is not None and run.where == "train", "the first build")
             await d.shows("● live")
-            await d.press("2", "T")
+            await d.press("2")
+            app.deck.jump(Ref("ci", "run", str(first)))
+            await d.rest()
+            await d.press("T")
             await d.until(lambda: isinstance(app.screen, ArgumentsDialog), "the form")
             for field in ("branch or tag", "reason", "region: Region (eu | us)", "rows: Rows"):
                 await d.shows(field)
@@ -55,10 +58,13 @@ async def test_a_build_is_started_tailed_and_stopped_by_keys(buildbot: BuildbotS
             # One worker, one build of a builder at a time: it waits for the first, and says so.
             await d.until(lambda: newest(d).ref.id != str(first) and newest(d).queued_for, "the request that waits")
             second = int(newest(d).ref.id)
-            assert newest(d).queued_for == "waits for local, which builds train #1"
-            buildbot.go(int(row(d, first).number))  # type: ignore[union-attr]
+            moving = row(d, first)
+            assert moving is not None
+            assert newest(d).queued_for.startswith(f"waits for local, which builds train #{moving.number}")
+            buildbot.go(int(moving.number))
             await d.until(lambda: (run := row(d, second)) is not None and run.where == "train", "the second build")
             app.deck.jump(Ref("ci", "run", str(second)))
+            await d.rest()
             await d.press("l")
             assert isinstance(app.screen, LogScreen)
             await d.shows("train on us, 1000 rows")
@@ -71,6 +77,7 @@ async def test_a_build_is_started_tailed_and_stopped_by_keys(buildbot: BuildbotS
             await d.press("y")
             await d.until(lambda: (run := row(d, second)) is not None and run.state == "cancelled", "its end")
             app.deck.jump(Ref("ci", "run", str(second)))
+            await d.rest()
             await d.press("R")
             await d.until(lambda: isinstance(app.screen, ConfirmDialog), "the preview")
             # It was asked for by its branch: another commit may stand there by now.

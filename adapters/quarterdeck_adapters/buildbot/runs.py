@@ -178,7 +178,8 @@ class Runs:
     def reason(self, asked: Json, workers: Sequence[Json], queued: dict[int, Json], moving: Sequence[Json]) -> str:
         """Why a request waits, by the workers, the other requests, and the builds that go on."""
         building: dict[int, list[str]] = {}
-        for build in moving:
+        # A worker does one build of a builder at a time: that of the same builder is what is waited for.
+        for build in sorted(moving, key=lambda each: each.get("builderid") != asked.get("builderid")):
             name = self.builders.get(whole(build.get("builderid")) or 0, "another builder")
             building.setdefault(whole(build.get("workerid")) or 0, []).append(f"{shown(name)} #{build.get('number')}")
 
