@@ -14,6 +14,7 @@ from typing import Any
 
 from quarterdeck_adapters import blocking
 from quarterdeck_adapters.base import Context, SourceConfig
+from quarterdeck_adapters.codepipeline.chain import quiet
 from quarterdeck_adapters.codepipeline.faults import translated
 from quarterdeck_adapters.codepipeline.settings import Settings, shown_address
 from quarterdeck_adapters.credential import Credential, Login
@@ -163,6 +164,7 @@ class Clients:
             if not _shared_loader:
                 _shared_loader.append(core.get_component("data_loader"))
             core.register_component("data_loader", _shared_loader[0])
+            quiet(core, self.source)
             keys = {}
             if opened.login is not None:
                 keys = {"aws_access_key_id": opened.login.username, "aws_secret_access_key": opened.login.secret}
