@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from quarterdeck_adapters.ci.api import AT_ONCE, together
 from quarterdeck_adapters.ci.failing import ERRORS, LAST, read, read_bytes, section, speaks_of_error
 from quarterdeck_adapters.ci.tail import TRIES, Piece, Whole, follow
 from quarterdeck_adapters.ci.timing import with_medians
@@ -136,6 +139,24 @@ def test_a_log_of_any_length_is_kept_short() -> None:
     found = read(f"error {n}" for n in range(100_000))
     assert (found.lines, len(found.errors), len(found.last)) == (100_000, ERRORS, LAST)
     assert found.errors[-1] == (100_000, "error 99999")
+
+
+async def test_what_was_not_asked_when_it_was_given_up_is_not_left_waiting(recwarn: pytest.WarningsRecorder) -> None:
+    begun: list[int] = []
+
+    async def ask(number: int) -> None:
+        begun.append(number)
+        await asyncio.Event().wait()
+
+    asking = asyncio.ensure_future(together([ask(number) for number in range(20)]))
+    while len(begun) < AT_ONCE:
+        await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    gc.collect()
+    assert begun == list(range(AT_ONCE))
+    assert [str(each.message) for each in recwarn if "never awaited" in str(each.message)] == []
 
 
 def run(number: int, seconds: float | None, status: Status = Status.OK, workflow: str = "ci") -> Run:

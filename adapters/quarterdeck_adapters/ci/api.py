@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -35,14 +36,20 @@ _again: ContextVar[list[str] | None] = ContextVar("again", default=None)
 
 
 async def together(work: Iterable[Awaitable[T]]) -> list[T | BaseException]:
-    """Await all, a few at a time; what failed stands as its exception."""
+    """Await all, a few at a time; what failed stands as its exception. Given up, it starts none that waits."""
     slots = asyncio.Semaphore(AT_ONCE)
+    asked = list(work)
 
     async def one(each: Awaitable[T]) -> T:
         async with slots:
             return await each
 
-    return await asyncio.gather(*(one(each) for each in work), return_exceptions=True)
+    try:
+        return await asyncio.gather(*map(one, asked), return_exceptions=True)
+    finally:
+        for each in asked:
+            if inspect.iscoroutine(each) and inspect.getcoroutinestate(each) == inspect.CORO_CREATED:
+                each.close()
 
 
 @contextmanager
