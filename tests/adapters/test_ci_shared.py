@@ -143,17 +143,20 @@ def test_a_log_of_any_length_is_kept_short() -> None:
 
 async def test_what_was_not_asked_when_it_was_given_up_is_not_left_waiting(recwarn: pytest.WarningsRecorder) -> None:
     begun: list[int] = []
+    all_of_them = asyncio.Event()
 
     async def ask(number: int) -> None:
         begun.append(number)
+        if len(begun) == AT_ONCE:
+            all_of_them.set()
         await asyncio.Event().wait()
 
     asking = asyncio.ensure_future(together([ask(number) for number in range(20)]))
-    while len(begun) < AT_ONCE:
-        await asyncio.sleep(0)
+    await all_of_them.wait()
+    mine = asyncio.all_tasks() - {asyncio.current_task(), asking}
     asking.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asking
+    await asyncio.wait({asking, *mine})
+    del mine
     gc.collect()
     assert begun == list(range(AT_ONCE))
     assert [str(each.message) for each in recwarn if "never awaited" in str(each.message)] == []
