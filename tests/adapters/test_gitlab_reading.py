@@ -15,6 +15,7 @@ from quarterdeck_demo.messages import Request, Response, json_response, text_res
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle import errors
 from quarterdeck_lifecycle.kinds import Deployment, Job, PullRequest, Run
+from quarterdeck_lifecycle.ports import LogOptions
 from quarterdeck_lifecycle.records import Ref, row_json
 from quarterdeck_lifecycle.records import Status as Is
 
@@ -115,6 +116,10 @@ async def test_the_tree_has_every_attempt_and_the_jobs_of_child_pipelines(gl: Ri
     assert child.run != now.run
     assert child.stage == "data-quality ▸ quality"
     assert "include_retried" in str([seen.query for seen in gl.server.requests])
+    (about,) = await gl.source().describe(bridge.ref)
+    assert dict(about.fields)["starts"] == bridge.note
+    with pytest.raises(errors.Unsupported, match="a trigger job has no log"):
+        [batch async for batch in gl.source().logs([bridge.ref], LogOptions())]
     sections = {section.title: section for section in await gl.source().describe(gl.run(live))}
     assert ("test", "contract", "failed", "40s", "2s", "1 tried again", "script failure") in sections["Jobs"].table
 

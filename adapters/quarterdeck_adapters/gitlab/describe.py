@@ -167,7 +167,14 @@ def commit_section(commit: Json) -> Section:
 
 
 async def _job(source: GitlabSource, place: Place) -> list[Section]:
-    job = await source.api.object(place.the_job)
+    try:
+        job = await source.api.object(place.the_job)
+    except NotFound:
+        bridge = await source.runs.bridge(place)
+        if bridge is None:
+            raise
+        where = downstream(bridge, source.projects.home(place.path))[1]
+        return [_about(bridge, where or "no pipeline yet")]
 
     async def steps() -> Section:
         log = await logs.read_last(source, place)
@@ -186,10 +193,11 @@ async def _job(source: GitlabSource, place: Place) -> list[Section]:
     return [*head, _about(job), *made, _artefacts(job)]
 
 
-def _about(job: Json) -> Section:
+def _about(job: Json, starts: str = "") -> Section:
     tags = job.get("tag_list")
     return fields([
         ("job", job.get("name")), ("stage", job.get("stage")), ("state", word(job)),
+        ("starts", starts),
         ("failed as", mapping.why_failed(job)), ("may fail", "yes" if job.get("allow_failure") is True else ""),
         ("ref", job.get("ref")), ("commit", section(job, "commit").get("id")),
         ("started by", section(job, "user").get("username")), ("runner", section(job, "runner").get("description")),

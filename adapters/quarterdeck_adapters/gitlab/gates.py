@@ -14,7 +14,7 @@ from quarterdeck_adapters.gitlab.mapping import Spot
 from quarterdeck_adapters.gitlab.places import Place
 from quarterdeck_adapters.gitlab.probing import Rights
 from quarterdeck_adapters.gitlab.projects import Projects
-from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.errors import Forbidden, NotFound, QuarterdeckError
 
 
 def job_of(deployment: Json) -> int:
@@ -66,7 +66,11 @@ class Gates:
     async def blocked(self, place: Place, *, etag: bool = False) -> list[Json]:
         """The deployments of a pipeline that wait for an approval, with their rules."""
         params = {"status": "blocked", "order_by": "id", "sort": "desc", "per_page": 50}
-        listed = rows(await self.api.get(f"{place.root}/deployments", params, etag=etag))
+        try:
+            listed = rows(await self.api.get(f"{place.root}/deployments", params, etag=etag))
+        except (Forbidden, NotFound):
+            # A project may have its deployments switched off.
+            return []
         found = []
         for each in listed:
             if whole(section(each, "deployable", "pipeline").get("id")) == place.number:

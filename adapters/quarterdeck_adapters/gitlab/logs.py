@@ -200,7 +200,15 @@ async def _run(source: GitlabSource, place: Place, options: LogOptions) -> Async
 async def _job(
     source: GitlabSource, place: Place, options: LogOptions, *, named: bool
 ) -> AsyncIterator[LogBatch]:
-    job = await source.api.object(place.the_job)
+    try:
+        job = await source.api.object(place.the_job)
+    except NotFound as error:
+        if await source.runs.bridge(place) is None:
+            raise
+        raise Unsupported(
+            "a trigger job has no log", source=source.name, why="it only makes another pipeline",
+            mend="take a job of the pipeline that it made",
+        ) from error  # fmt: skip
     if options.previous:
         place, job = await _before(source, place, job)
     name, state = shown(job.get("name"), 100), mapping.word(job)

@@ -214,6 +214,10 @@ class Runs:
         """Its trigger jobs, with the pipelines that they made."""
         return (await self.api.all(f"{place.pipeline}/bridges", limit=200))[0]
 
+    async def bridge(self, place: Place) -> Json | None:
+        """The trigger job of a place, which GitLab answers 404 for as a job; None when it is none."""
+        return next((each for each in await self.bridges(place) if whole(each.get("id")) == place.job), None)
+
     def record(self, run: Json, path: str) -> Run:
         """A pipeline read by itself, as a row; with what the last listing knew of it."""
         about = self._known.get(_mark(path, run), About())

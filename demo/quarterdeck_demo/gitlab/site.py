@@ -39,10 +39,10 @@ class Site:
         return project, live
 
     def job(self, request: Request) -> tuple[Project, LivePipeline, Attempt]:
-        """The job of the route, a trigger job too; raises `Refused` 404."""
+        """The job of the route; raises `Refused` 404, for a trigger job too: the jobs' API does not know them."""
         project = self.project(request)
         live, attempt = project.attempts.get(number(request.match["job"], 0), (None, None))
-        if live is None or attempt is None or live.created_at > self.state.clock():
+        if live is None or attempt is None or attempt.plan.starts or live.created_at > self.state.clock():
             raise not_found()
         return project, live, attempt
 
