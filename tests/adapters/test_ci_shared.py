@@ -156,7 +156,7 @@ async def test_what_was_not_asked_when_it_was_given_up_is_not_left_waiting(recwa
     mine = asyncio.all_tasks() - {asyncio.current_task(), asking}
     asking.cancel()
     await asyncio.wait({asking, *mine})
-    del mine
+    del mine, asking
     gc.collect()
     assert begun == list(range(AT_ONCE))
     assert [str(each.message) for each in recwarn if "never awaited" in str(each.message)] == []
