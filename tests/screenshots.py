@@ -51,6 +51,8 @@ SCREENS: dict[str, str | tuple[str, ...]] = {
     "alerts": "5 z right_square_bracket",
     "hosts": "5 z right_square_bracket right_square_bracket",
     "needs": "0",
+    "trace": "3 t",
+    "where": "3 colon w h e r e enter",
     "changes": "c",
     "ledger": "v",
     "help": "3 question_mark",

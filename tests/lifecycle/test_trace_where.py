@@ -15,7 +15,7 @@ from quarterdeck_lifecycle.trace.facts import bare
 from quarterdeck_lifecycle.trace.graph import Graph
 from quarterdeck_lifecycle.trace.history import Relation, compared, relation
 from quarterdeck_lifecycle.trace.thread import walk
-from quarterdeck_lifecycle.trace.where import Here, Standing, under_way, where
+from quarterdeck_lifecycle.trace.where import Here, Standing, asked_for, under_way, where
 
 C, OLD = bare("commit", sha("c")), bare("commit", sha("old"))
 ENVS = ("prod", "staging")
@@ -43,6 +43,16 @@ def test_it_runs_where_its_image_runs_and_on_how_many() -> None:
     assert standings(built(), C) == [("running", "api 1/2"), ("not there", "api runs api:v1")]
     assert standings(built(), OLD) == [("running", "api 1/2"), ("running", "api")]
     assert here(built(), C)["prod"].evidence.startswith("commit ")
+
+
+def test_a_workload_is_asked_for_by_what_it_runs() -> None:
+    records = built()
+    graph = Graph(records)
+    found = where(asked_for(walk(graph, records[4].ref), graph), graph, ENVS)
+    assert [(str(each.standing), each.words) for each in found] == [("running", "api 1/2"), ("running", "api")]
+    alone = Graph([records[4]])
+    assert asked_for(walk(alone, records[4].ref), alone).begin != (records[4].ref,)
+    assert asked_for(walk(graph, C), graph).begin == (C,)
 
 
 def test_a_stopped_one_is_no_running_one() -> None:

@@ -19,7 +19,7 @@ from quarterdeck_lifecycle.trace.graph import Graph
 from quarterdeck_lifecycle.trace.history import Pair, Relation, asked_commits, running, runs_in, service_of
 from quarterdeck_lifecycle.trace.hops import WORKLOADS, Place
 from quarterdeck_lifecycle.trace.linking import short
-from quarterdeck_lifecycle.trace.thread import Node, Thread
+from quarterdeck_lifecycle.trace.thread import Node, Thread, walk
 
 UNDER_WAY = (Status.RUNNING, Status.WAITING, Status.QUEUED)
 CARRIED = (Place.COMMIT, Place.CHANGE, Place.RUN, Place.TAG, Place.IMAGE, Place.VERSION)
@@ -76,6 +76,14 @@ def where(
             )
         found.append(here)
     return tuple(found)
+
+
+def asked_for(thread: Thread, graph: Graph) -> Thread:
+    """The thread to look for: a workload is asked for by the images that it runs, anything else as itself."""
+    if not all(ref.kind in ("container", "service", "endpoint") for ref in thread.begin):
+        return thread
+    images = [node.ref for node in thread.nodes if node.place in (Place.TAG, Place.IMAGE) and not node.guess]
+    return walk(graph, *images) if images else thread
 
 
 def under_way(thread: Thread) -> tuple[Run, ...]:

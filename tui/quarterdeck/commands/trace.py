@@ -21,7 +21,7 @@ from quarterdeck_lifecycle.trace.history import compared
 from quarterdeck_lifecycle.trace.resolve import Several
 from quarterdeck_lifecycle.trace.thread import walk
 from quarterdeck_lifecycle.trace.timeline import events
-from quarterdeck_lifecycle.trace.where import Here, Standing, under_way, where
+from quarterdeck_lifecycle.trace.where import Here, Standing, asked_for, under_way, where
 
 FORMS = "a ref, git:REV, pr:N, image:NAME[:TAG|@DIGEST], sha256:..., model:NAME/VERSION, model:NAME@ALIAS, or a name"
 
@@ -90,7 +90,7 @@ async def where_for(boot: Boot, words: str, environment: str, *, timeout: float 
     begin = await _named(boot, graph, words)
     if isinstance(begin, int):
         return begin
-    thread = walk(graph, *begin)
+    thread = asked_for(walk(graph, *begin), graph)
     asked = [environment] if environment else places
     histories = await fetching.between(boot, graph, compared(thread, graph, asked))
     down = gather.unknown(boot)

@@ -18,7 +18,7 @@ from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.trace.history import Pair, Relation, compared
 from quarterdeck_lifecycle.trace.thread import walk
-from quarterdeck_lifecycle.trace.where import Here, step, under_way, where
+from quarterdeck_lifecycle.trace.where import Here, asked_for, step, under_way, where
 
 if TYPE_CHECKING:
     from quarterdeck.boot import Boot
@@ -64,7 +64,7 @@ class WhereScreen(TableScreen):
         await self._gathered.follow(self._boot.hub.snapshots())
         past = await fetching.past(self._boot)
         graph = self._gathered.graph
-        thread = walk(graph, *self._begin)
+        thread = asked_for(walk(graph, *self._begin), graph)
         places = gather.environments(self._boot, graph)
 
         def look(history: dict[Pair, Relation], words: str) -> None:
