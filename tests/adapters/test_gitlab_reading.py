@@ -49,6 +49,7 @@ async def test_runs_say_where_they_stand_and_why(gl: Rig) -> None:
     assert (held.status, held.queued_for) == (Is.QUEUED, "backfill waits for a runner with bare-metal, ssd")
     waits = row_of(rows, gl.pipeline("manual"))
     assert (waits.status, waits.waits_for_me, waits.note) == (Is.WAITING, True, "approval: prod by Maintainers")
+    assert waits.link("digest") == gl.story.releases["etl"][-1].image.digest
     done = row_of(rows, gl.pipeline("success", name="nightly load"))
     assert done.duration_s is not None
     assert 400 < done.duration_s < 1000
@@ -81,7 +82,8 @@ async def test_pages_that_move_under_the_reader_bring_no_row_twice(
     monkeypatch.setattr(runs, "DETAILS", 0)
     listing = await gl.source(repos=(ETL,), options={"runs": 150}).list("run")
     refs = [row.ref for row in listing.rows]
-    assert len(set(refs)) == len(refs) >= 150
+    assert len(set(refs)) == len(refs) == 150
+    assert sum("page" in seen.query for seen in gl.server.requests) == 1
 
 
 async def test_a_project_that_fails_keeps_the_rows_it_had(gl: Rig) -> None:

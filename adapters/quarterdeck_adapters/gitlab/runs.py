@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from quarterdeck_adapters.ci.api import together
@@ -67,7 +68,7 @@ class Runs:
     async def listing(self, notes: Sequence[str] = (), *, thrifty: bool = False) -> Listing:
         """The newest pipelines of each project; with `thrifty` nothing more. One that fails keeps the rows it had."""
         answers = await ask_each(self.projects.paths, self._newest)
-        found = {path: _merged(pages) for path, pages in answers.good.items()}
+        found = {path: _merged(pages, self.wanted) for path, pages in answers.good.items()}
         about, trouble = await self._look({} if thrifty else found)
         for path, payloads in found.items():
             self._last[path] = self._rows(path, answers.good[path], list(payloads.values()), about)
@@ -224,12 +225,12 @@ class Runs:
         return mapping.run_record(run, self.projects.home(path), detail=run, spot=about.spot, more=about.links)
 
 
-def _merged(pages: Sequence[Sequence[Json]]) -> dict[int, Json]:
+def _merged(pages: Sequence[Sequence[Json]], most: int) -> dict[int, Json]:
     found: dict[int, Json] = {}
     for page in pages:
         for id, run in known(page).items():
             found.setdefault(id, run)
-    return found
+    return dict(islice(found.items(), most))
 
 
 def _mark(path: str, run: Json) -> Mark:

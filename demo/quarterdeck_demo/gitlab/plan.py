@@ -181,9 +181,10 @@ def _etl(story: Story, random: Random) -> ProjectPlan:
     blocked = tuple(replace(j, manual=False) if j.name == "deploy-prod" else j for j in _ci(1.0))
     waits = tuple(replace(j, allow_failure=False) if j.name == "deploy-prod" else j for j in blocked)
     failed = _nightly(1.1, fails="script_failure")
+    released = story.releases["etl"][-1]
     made += [
-        PipelinePlan(head.sha, "main", "web", "release v9.1", people[1], now - 24 * MINUTE, waits,
-                     (("RELEASE", "v9.1"),)),
+        PipelinePlan(head.sha, "main", "web", "release v9", people[1], now - 24 * MINUTE, waits,
+                     (("RELEASE", "v9"), ("IMAGE", f"{story.registry}/team/etl@{released.image.digest}"))),
         PipelinePlan(head.sha, "main", "schedule", "nightly load", people[0], now - 19 * MINUTE, failed),
         PipelinePlan(head.sha, "main", "schedule", "nightly load", people[0], now - 5 * MINUTE, _nightly(1.0)),
         PipelinePlan(head.sha, "main", "trigger", "backfill", people[3], now - 3 * MINUTE,
