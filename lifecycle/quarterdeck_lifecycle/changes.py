@@ -37,9 +37,10 @@ def diff(old: Snapshot, new: Snapshot, *, at: float, by: By) -> list[ChangeRow]:
         if known is row:
             continue
         if known is None:
-            # What is cut somewhere may only now have come into sight; what is younger than the last look is new.
+            # What is cut, or is the newest of many, may only now have come into sight; what is younger than the last
+            # look is new.
             young = (row.updated_at or 0.0) >= old.fetched_at - YOUNG_S
-            if row.announced and (young or not (old.partial or new.partial)):
+            if row.announced and (young or not (row.ages or old.partial or new.partial)):
                 found.append(_change(new, row, "new", "", summary(row), at, by))
             continue
         for field in row.watched:
@@ -52,7 +53,7 @@ def diff(old: Snapshot, new: Snapshot, *, at: float, by: By) -> list[ChangeRow]:
         found.extend(
             _change(new, row, "gone", summary(row), "", at, by)
             for ref, row in before.items()
-            if ref not in after and row.announced
+            if ref not in after and row.announced and not row.ages
         )
     return found
 

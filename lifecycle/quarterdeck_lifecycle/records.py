@@ -125,6 +125,8 @@ class Record(Gated, frozen=True, kw_only=True):
     pane: ClassVar[str] = ""
     watched: ClassVar[tuple[str, ...]] = ("state",)
     announced: ClassVar[bool] = True
+    ages: ClassVar[bool] = False
+    """A listing has the newest of them: one that left it is old, and no news."""
 
     ref: Ref
     name: str

@@ -20,6 +20,7 @@ from quarterdeck_demo import local
 from quarterdeck_demo.story import Commit, Person
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import LogOptions
+from quarterdeck_lifecycle.records import Status
 
 ANN = Person("ann", "Ann", "ann@acme.example", 1)
 
@@ -84,6 +85,7 @@ async def test_the_practice_world_has_runs_of_before(tmp_path: Path) -> None:
     runs = [row for row in (await source.list("run")).rows if isinstance(row, Run)]
     states = [run.state for run in runs]
     assert (len(runs), states[-1], states.count("success")) == (local.RUNS + 1, "ready", local.RUNS - 4)
+    assert not [run.number for run in runs if run.status is Status.BAD], "a later run of the same pipeline is well"
     assert {run.head for run in runs[:-1]} <= set(commits)
     failed = next(run for run in runs if run.state == "failure")
     assert "bad currency" in (await source.describe(failed.ref))[0].text

@@ -11,6 +11,7 @@ from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.errors import AuthFailed, RateLimited, Unavailable, Unsupported
 from quarterdeck_lifecycle.feed import Feed, Snapshot
 from quarterdeck_lifecycle.hub import Hub
+from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.records import Ref, State, Status
 from scripted import Scripted, container
 
@@ -200,6 +201,18 @@ async def test_what_changed_outside_is_told_with_before_and_after() -> None:
     assert told["a", "image"] == ("x:1", "x:2", "outside")
     assert ("new", "new") in told
     assert ("gone", "gone") in told
+
+
+async def test_a_run_that_aged_out_or_is_only_now_listed_is_no_change() -> None:
+    def run(name: str, at: float) -> Run:
+        return Run(ref=Ref("s", "run", name), name=name, system="x", repository="a/b", number=name, updated_at=at)
+
+    source = Scripted(kind="run", rows=[run("3", 999_000.0), run("2", 2000.0)])
+
+    def after() -> None:
+        source.rows = [run("4", 1_000_000.0), source.rows[0], run("1", 1000.0)]
+
+    assert [(row.name, row.what) for row in await changes_between(source, after)] == [("4", "new")]
 
 
 async def test_a_page_that_was_cut_is_no_removal() -> None:

@@ -23,6 +23,7 @@ from quarterdeck_lifecycle.errors import NotFound, Refused, Unsupported
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Parameter, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref, Status
+from quarterdeck_lifecycle.superseded import settle
 
 DEADLINE_S = 10.0
 MOVING_S, REST_S = 1.0, 20.0
@@ -124,7 +125,7 @@ class LocalSource:
             if key not in pipelines:
                 kept += self._gone(key)
         kept.sort(key=lambda run: run.spec.created_at, reverse=True)
-        return [*with_medians([mapping.run_record(run, self.home) for run in kept]), *ready], trouble
+        return [*settle(with_medians([mapping.run_record(run, self.home) for run in kept])), *ready], trouble
 
     def _gone(self, key: str) -> Sequence[Kept]:
         """What still runs of a pipeline of this project that the config names no more."""

@@ -41,6 +41,7 @@ class Run(Record, frozen=True, kw_only=True):
     kind: ClassVar[str] = "run"
     pane: ClassVar[str] = "pipelines"
     watched: ClassVar[tuple[str, ...]] = ("state",)
+    ages: ClassVar[bool] = True
 
     system: str
     repository: str
@@ -88,6 +89,7 @@ class Deployment(Record, frozen=True, kw_only=True):
     kind: ClassVar[str] = "deployment"
     pane: ClassVar[str] = "pipelines"
     watched: ClassVar[tuple[str, ...]] = ("state",)
+    ages: ClassVar[bool] = True
 
     system: str
     repository: str

@@ -75,7 +75,7 @@ PIPELINE = (
     ),
     _does("run.reject", "", "reject", D, _COMMENT, _GATE, help="ends what waits for an approval"),
     _does(
-        "run.trigger", "T", "run workflow", D,
+        "run.trigger", "T", "start a run", D,
         _arg("ref", "branch or tag", "main"), _arg("inputs", "inputs: key=value ...", required=False),
     ),
     _does("job.rerun", "R", "re-run the job", D),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck.keynames import pretty
@@ -52,6 +53,12 @@ def operation_cells(operation: tuple[str, float, float] | None) -> list[Cell]:
     return [Cell(f" {UNICODE.op} {title} {time.monotonic() - began:.0f}s of at most {deadline:.0f}s ", "info")]
 
 
+def joined(titles: Sequence[str]) -> str:
+    """The verbs of one key: `restart/start`, and `re-run…` where the others only say more of the same."""
+    first = titles[0]
+    return f"{first}…" if titles[1:] and all(t.startswith(first) for t in titles) else "/".join(titles)
+
+
 def key_cells(deck: DeckScreen, boot: Boot) -> Cells:
     """The keys that apply to the row, greyed where the operator may not; on the right those that lead to all others."""
     kind = deck.pane.view.kind
@@ -63,7 +70,7 @@ def key_cells(deck: DeckScreen, boot: Boot) -> Cells:
             continue
         seen.add(keys[0])
         verbs = choose(boot.registry, "deck", keys[0], kind)
-        title = "/".join(v.title for v in verbs[:2])
+        title = joined([v.title for v in verbs[:2]])
         style = ""
         acts = verb.kind is VerbKind.MUTATION
         if acts and (not deck.refs or all(deck.why_not(v) for v in verbs)):

@@ -93,7 +93,8 @@ def against(seconds: float | None, median: float | None) -> str:
     """How much longer than the median: +0:11, -0:04."""
     if seconds is None or median is None:
         return "-"
-    return ("+" if seconds >= median else "-") + duration(abs(seconds - median)).replace("0:", "0:")
+    apart = duration(abs(seconds - median))
+    return ("+" if seconds >= median or apart == duration(0) else "-") + apart
 
 
 def size(count: float | None) -> str:

@@ -78,7 +78,8 @@ def counted(records: Sequence[Record]) -> str:
 def haystack(record: Record) -> str:
     """What the filter looks through: every word of the record that the table may show."""
     words, others = _fields(type(record))
-    parts = [record.ref.source, *words(record)]
+    number = getattr(record, "number", "")
+    parts = [record.ref.source, *words(record), f"#{number}" if number else ""]
     for field in others:
         value = getattr(record, field)
         if isinstance(value, str):

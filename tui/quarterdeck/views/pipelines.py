@@ -57,7 +57,7 @@ def run_row(run: Run, look: Look) -> Row:
             glyph(run.status),
             Cell(run.system, "dim"),
             Cell(f"#{run.number}"),
-            Cell(f"{run.repository.rpartition('/')[2]}@{run.branch}"),
+            Cell("@".join(filter(None, (run.repository.rpartition("/")[2], run.branch)))),
             Cell(run.state, "bad" if run.status is Status.BAD else ""),
             Cell(one_line(run.note or run.where or run.workflow), "dim"),
             Cell(took, "dim"),
