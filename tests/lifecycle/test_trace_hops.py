@@ -26,7 +26,7 @@ from parts.tracing import (
     version,
     world,
 )
-from quarterdeck_lifecycle.kinds import Job
+from quarterdeck_lifecycle.kinds import Container, Job
 from quarterdeck_lifecycle.records import Ref
 from quarterdeck_lifecycle.trace.facts import bare
 from quarterdeck_lifecycle.trace.graph import Graph
@@ -136,6 +136,19 @@ def test_one_model_served_twice() -> None:
                endpoint("scorer", "staging", "3"), endpoint("other", "prod", "2")]  # fmt: skip
     found = thread(records, records[0])
     assert [node.ref.id for node in found.of(Hop.WORKLOAD)] == ["engine-one", "scorer@prod", "scorer@staging"]
+
+
+def test_a_service_and_the_model_of_its_container_are_found_from_each_other() -> None:
+    def declares(name: str, number: str, seed: str) -> Container:
+        labels = {"quarterdeck.model_uri": f"models:/fraud/{number}"}
+        return box(name, name, manifest=name, seed=seed, image=f"reg:5000/team/api:{name}", labels=labels)
+
+    records = [declares("api-1", "3", "c"), declares("api-2", "4", "d"), version("3"), version("4"),
+               service("api", "prod", "engine/api-1", "engine/api-2")]  # fmt: skip
+    assert names(thread(records, records[4]))["model_version"] == ["fraud v3", "fraud v4"]
+    found = names(thread(records, records[2]))
+    assert (found["workload"], found["commit"]) == (["api", "api-1"], [sha("c")[:10]])
+    assert found["model_version"] == ["fraud v3"]
 
 
 def test_a_signal_belongs_to_its_environment_and_without_one_is_a_guess() -> None:

@@ -87,12 +87,17 @@ FACES = ("commit", "repository")
 def onward(way: int, at: Place, to: Place) -> int | None:
     """The way on from `at` when a thread steps to `to`, None where it may not.
 
-    `way` is -1 towards the commit, 1 away from it, 0 where both are still open: at the beginning, and at a workload
-    that was reached from one of its signals. A signal that was reached is an end.
+    `way` is -1 towards the commit, 1 away from it, 0 where both are still open: at the beginning, at a workload that was
+    reached from one of its signals, and at a container that was reached from its service. A signal that was reached is
+    an end, and so is the service of a container that was reached from its model: its other containers serve another.
     """
     if to is Place.SIGNAL:
         return ENDS if at in WORKLOADS else None
     if at is Place.SIGNAL:
         return 0 if way == 0 and to in WORKLOADS else None
+    if (at, to) == (Place.SERVICE, Place.CONTAINER) and way == 0:
+        return 0
+    if (at, to) == (Place.CONTAINER, Place.SERVICE) and way == -1:
+        return ENDS
     step = 1 if to > at else -1
     return step if to != at and way in (0, step) else None
