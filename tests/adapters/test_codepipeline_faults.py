@@ -27,8 +27,8 @@ from adapters.awsrig import (
     runs_of,
     the_story,
 )
-from quarterdeck_adapters.codepipeline import runs
-from quarterdeck_demo.faults import BlackHole, ClockSkew, Hostile, Html, TokenLoop, Truncate
+from quarterdeck_adapters.codepipeline import client, runs
+from quarterdeck_demo.faults import BlackHole, ClockSkew, Drip, Hostile, Html, Huge, TokenLoop, Truncate
 from quarterdeck_demo.hostile import HOSTILE
 from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.story import Story
@@ -126,6 +126,25 @@ async def test_what_is_no_answer_is_not_taken_for_an_empty_one(hub: Rig, fault: 
     found = await failed(source.list("run"))
     assert isinstance(found, Malformed)
     assert "proxy" in str(found)
+
+
+async def test_an_answer_larger_than_any_of_awss_is_given_up(hub: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "MAX_ANSWER", 100_000)
+    source = hub.source(repos=(API,))
+    assert await runs_of(source)
+    hub.faults.add(Huge(size=5_000_000))
+    found = await failed(source.list("run"))
+    assert isinstance(found, Malformed)
+    assert "larger than" in found.why
+
+
+async def test_a_slow_answer_and_one_that_breaks_off_are_said(hub: Rig) -> None:
+    source = hub.source(deadline=0.3, repos=(API,))
+    hub.faults.add(Drip(chunk=10, interval=0.5))
+    assert isinstance(await failed(source.list("run")), Timeout)
+    hub.faults.clear()
+    hub.faults.add(Truncate(framed=False))
+    assert isinstance(await failed(source.list("run")), Unavailable)
 
 
 async def test_a_black_hole_is_a_timeout(hub: Rig) -> None:

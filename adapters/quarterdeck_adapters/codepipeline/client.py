@@ -18,7 +18,6 @@ from quarterdeck_adapters.codepipeline.chain import quiet
 from quarterdeck_adapters.codepipeline.faults import translated
 from quarterdeck_adapters.codepipeline.settings import Settings, shown_address
 from quarterdeck_adapters.credential import Credential, Login
-from quarterdeck_adapters.http import MAX_BODY
 from quarterdeck_lifecycle.calls import CALLS
 from quarterdeck_lifecycle.errors import AuthFailed, Malformed, QuarterdeckError, RateLimited, ToolMissing
 from quarterdeck_lifecycle.permit import require
@@ -26,6 +25,8 @@ from quarterdeck_lifecycle.permit import require
 DEADLINE_S = 10.0
 LOADING_S = 10.0
 """Seconds more for the first call, which imports boto3 and reads the models."""
+MAX_ANSWER = 16 * 1024 * 1024
+"""Bytes; a page of log events, the largest answer, is 1 MB of text."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 MEND = "pip install quarterdeck[aws]"
 READS = frozenset({
@@ -34,6 +35,31 @@ READS = frozenset({
 })  # fmt: skip
 """All that may be sent without a permit: AWS's reads are POST, as its writes are."""
 _shared_loader: list[Any] = []
+
+
+class _Bounded:
+    """botocore's HTTP session, whose answers are read in pieces and given up when they are too large."""
+
+    def __init__(self, session: Any, source: str) -> None:
+        self._session, self._source = session, source
+
+    def send(self, request: Any) -> Any:
+        """Send, and read the body. Raises Malformed for one that is larger than any of AWS's."""
+        request.stream_output = True
+        response = self._session.send(request)
+        body = bytearray()
+        for piece in response.raw.stream():
+            body += piece
+            if len(body) > MAX_ANSWER:
+                response.raw.close()
+                why = f"the answer is larger than {MAX_ANSWER >> 20} MiB"
+                raise Malformed("AWS's answer was not read", source=self._source, why=why)
+        response._content = bytes(body)
+        return response
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._session.close()
 
 
 class _Opened:
@@ -181,6 +207,7 @@ class Clients:
             service, endpoint_url=self.given.endpoint or None, config=config,
             verify=False if self._config.insecure else self._config.ca_file or None,
         )  # fmt: skip
+        made._endpoint.http_session = _Bounded(made._endpoint.http_session, self.source)
         made.meta.events.register_first("before-send", self._gate)
         made.meta.events.register_last("response-received", self._judge)
         return made
@@ -211,8 +238,6 @@ class Clients:
                 f"{what} sent {said}", source=self.source, why=kind.split(";")[0],
                 mend="check url: of this source; a proxy or a login page may stand between",
             )  # fmt: skip
-        if len(body) > MAX_BODY:
-            raise Malformed(what, source=self.source, why=f"the answer is larger than {MAX_BODY >> 20} MiB")
 
     async def close(self) -> None:
         """Let go of every connection. A thread that still waits for an answer is left to its own deadline."""
