@@ -68,6 +68,17 @@ async def test_a_quiet_refresh_costs_one_request_for_each_repository(hub: Rig) -
     assert listing.total == len(hub.travis.state.builds_of(CHURN))
 
 
+async def test_a_build_that_passed_names_the_image_that_it_made(hub: Rig) -> None:
+    source = hub.source(repos=(DASHBOARDS,))
+    made = [row for row in await runs(source, DASHBOARDS) if row.link("image")]
+    assert made
+    assert {row.link("image") for row in made} == {f"127.0.0.1:5000/team/dashboards:{row.head[:10]}" for row in made}
+    assert {row.state for row in made} == {"passed"}
+    asked = len(hub.asked("/jobs"))
+    await source.list("run")
+    assert len(hub.asked("/jobs")) == asked + 1, "only what still waits is asked again"
+
+
 async def test_what_queues_says_for_whom_it_waits(hub: Rig) -> None:
     [row, *_] = await runs(hub.source(), DASHBOARDS)
     assert (row.status, row.state) == (Is.QUEUED, "created")

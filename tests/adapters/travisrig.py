@@ -46,7 +46,8 @@ def small_story() -> Story:
     """What the server takes of a story."""
     repositories = {slug: _repository(number, slug) for number, slug in enumerate(REPOSITORIES)}
     made = SimpleNamespace(
-        seed=1, now=NOW, registry="127.0.0.1:5000", people=PEOPLE, viewer=VIEWER, repositories=repositories
+        seed=1, now=NOW, registry="127.0.0.1:5000", people=PEOPLE, viewer=VIEWER, repositories=repositories,
+        releases={},
     )
     return cast("Story", made)
 

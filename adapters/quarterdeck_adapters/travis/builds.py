@@ -23,8 +23,10 @@ from quarterdeck_lifecycle.superseded import settle
 BUILDS = 50
 MOVING_LOOKUPS = 8
 FAILED_LOOKUPS = 12
+MADE_OF, MADE_LOOKUPS = 12, 12
+"""Of how many passed builds of each repository it is asked, once, what they made; and how many in one refresh."""
 STEPS_OF = 3
-KEPT = 500
+KEPT = 2000
 Mark = tuple[int, str, str]
 
 
@@ -69,7 +71,7 @@ class Builds:
         return with_medians(made)
 
     async def _look(self, builds: dict[str, list[Json]]) -> tuple[dict[Mark, Spot], list[str]]:
-        """Where the builds stand that are under way or failed; the newest first, a few in each refresh."""
+        """Where the builds stand that are under way or failed, and what the newest ones made; a few in each refresh."""
         every = [build for rows in builds.values() for build in rows]
         every.sort(key=lambda build: epoch(build.get("updated_at")) or 0.0, reverse=True)
         moving = [build for build in every if mapping.in_flight(build)][:MOVING_LOOKUPS]
@@ -77,7 +79,12 @@ class Builds:
             build for build in every
             if mapping.failed(build) and mark_of(build) not in self._spots
         ][:FAILED_LOOKUPS]  # fmt: skip
-        asked = [*moving, *failed]
+        passed = [
+            build for rows in builds.values()
+            for build in [each for each in rows if mapping.word(each) == "passed"][:MADE_OF]
+            if mark_of(build) not in self._spots
+        ][:MADE_LOOKUPS]  # fmt: skip
+        asked = [*moving, *failed, *passed]
         answers = await together(self._spot(build) for build in asked)
         fresh: dict[Mark, Spot] = {}
         trouble = ""

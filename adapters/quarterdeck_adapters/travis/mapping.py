@@ -29,11 +29,15 @@ _VERSION = re.compile(r"[A-Za-z0-9][\w.-]*/\d+")
 
 
 class Spot(NamedTuple):
-    """Where a build stands: `where` for one that goes on, `note` for one that failed, `queued` for one that waits."""
+    """Where a build stands: `where` for one that goes on, `note` for one that failed, `queued` for one that waits.
+
+    `made` links to what its jobs made, by their variables.
+    """
 
     where: str = ""
     note: str = ""
     queued: str = ""
+    made: tuple[Link, ...] = ()
 
 
 class Home(NamedTuple):
@@ -136,7 +140,8 @@ def run_record(build: Json, home: Home, *, spot: Spot = Spot(), created_at: floa
     return Run(
         ref=home.ref("run", id), name=f"{home.short} #{number}", status=status_of(state), state=state,
         updated_at=epoch(build.get("updated_at")) or epoch(build.get("finished_at")) or epoch(build.get("started_at")),
-        environment=home.environment, url=home.page("builds", id), note=spot.note, links=tuple(links), system="travis",
+        environment=home.environment, url=home.page("builds", id), note=spot.note, links=(*links, *spot.made),
+        system="travis",
         repository=home.slug, number=number, workflow=workflow_of(build), branch=branch, head=head,
         event=text(build.get("event_type")), actor=login(build, "created_by"), where=spot.where,
         created_at=created_at, started_at=epoch(build.get("started_at")),
@@ -189,12 +194,14 @@ def spot_of(jobs: Sequence[Json]) -> Spot:
     waiting.sort(key=lambda job: (stage_number(job), word(job) != "queued"))
     more = f" +{len(bad) - 1} more" if len(bad) > 1 else ""
     note = f"{_named(bad[0])}{' broke before its script' if word(bad[0]) == 'errored' else ''}{more}" if bad else ""
+    made = tuple(link for job in jobs if word(job) == "passed" for link in made_links(job))
     if moving:
         others = f" +{len(moving) - 1} more" if len(moving) > 1 else ""
-        return Spot(f"{_named(moving[0])}{others}", note)
+        return Spot(f"{_named(moving[0])}{others}", note, made=made)
     if waiting:
-        return Spot(f"{_named(waiting[0])} {waits_for(waiting[0])}", note, waits_for(waiting[0]))
-    return Spot(_named(bad[0]) if bad else "", note)
+        why = waits_for(waiting[0])
+        return Spot(f"{_named(waiting[0])} {why}", note, why, made)
+    return Spot(_named(bad[0]) if bad else "", note, made=made)
 
 
 def variables(job: Json) -> Iterator[tuple[str, str]]:

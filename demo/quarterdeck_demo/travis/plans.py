@@ -111,9 +111,8 @@ def lint(sha: str, slug: str, scale: float) -> JobPlan:
     return JobPlan(0, (setting_up(sha, slug), script), config, allow_failure=True)
 
 
-def image(sha: str, slug: str, registry: str, scale: float) -> JobPlan:
-    """The job of the stage Image."""
-    name = f"{registry}/team/{slug.rpartition('/')[2]}:{sha[:10]}"
+def image(sha: str, slug: str, name: str, scale: float) -> JobPlan:
+    """The job of the stage Image, which pushes an image of that name."""
     push = Phase("script", "make image push", 58 * scale, (f"#8 naming to {name} done", "#9 pushing layers 2.4s done"))
     config = {"os": "linux", "language": "minimal", "name": "build and push", "stage": "Image",
               "env": [f"IMAGE={name}"]}  # fmt: skip
@@ -155,9 +154,9 @@ def _asked(repository: Repository, now: float) -> Iterator[tuple[float, Commit, 
 
 
 def builds(
-    now: float, seed: int, repositories: Sequence[Repository], registry: str, bot: Person
+    now: float, seed: int, repositories: Sequence[Repository], registry: str, bot: Person, released: Mapping[str, str]
 ) -> list[BuildPlan]:
-    """Every build, oldest first."""
+    """Every build, oldest first. `released` are the names of images by the commit that was released as them."""
     random = Random(f"travis/{seed}")
     made: list[BuildPlan] = []
     for repository in repositories:
@@ -175,7 +174,8 @@ def builds(
             )
             stages: tuple[str, ...] = ("Test",)
             if event != "cron":
-                jobs, stages = (*jobs, image(commit.sha, slug, registry, scale)), ("Test", "Image")
+                name = released.get(commit.sha, f"{registry}/team/{repository.name}:{commit.sha[:10]}")
+                jobs, stages = (*jobs, image(commit.sha, slug, name, scale)), ("Test", "Image")
             if newest and slug == QUEUED:
                 macos = {"os": "osx", "language": "minimal", "name": "jsonnet", "stage": "Test"}
                 jobs = (replace(jobs[2], queue=MACOS, stuck=True, config=macos, allow_failure=False), jobs[-1])

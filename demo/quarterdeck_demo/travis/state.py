@@ -61,8 +61,12 @@ class State:
         self.jobs: dict[int, tuple[LiveBuild, LiveJob]] = {}
         self.requests: dict[int, AskedBuild] = {}
         self.deleted: set[int] = set()
+        released = {
+            each.sha: f"{story.registry}/{each.image.repository}:{each.image.tags[0]}"
+            for found in story.releases.values() for each in found
+        }  # fmt: skip
         for plan in builds(
-            story.now, story.seed, list(self.repositories.values()), story.registry, story.people[SLUG_OF_BOT]
+            story.now, story.seed, list(self.repositories.values()), story.registry, story.people[SLUG_OF_BOT], released
         ):
             self._add(plan)
 
