@@ -17,7 +17,7 @@ from quarterdeck_adapters.base import Published, SourceConfig
 from quarterdeck_adapters.buildbot import BuildbotSource
 from quarterdeck_adapters.buildbot.discovery import discover, identify
 from quarterdeck_adapters.buildbot.events import Ear
-from quarterdeck_demo.faults import Faults, Html, Reset, Status
+from quarterdeck_demo.faults import Faults, Html, Reset, Status, Truncate
 from quarterdeck_demo.messages import Request, Response, json_response
 from quarterdeck_demo.server import Server
 from quarterdeck_lifecycle.busy import Busy
@@ -141,6 +141,13 @@ async def test_the_rows_stay_and_the_trouble_is_named(case: Case, fault: Any, ki
     case.server.faults.clear()
     case.clock.move(3600)
     assert (await feed.once()).error is None
+
+
+@pytest.mark.parametrize("fault", [Truncate(), Truncate(framed=False), Html()])
+async def test_a_garbled_answer_is_asked_for_once_more(case: Case, fault: Any) -> None:
+    case.server.faults.add(fault, path="/api/v2/builds", count=1)
+    assert [run.number for run in await case.runs()] == ["2"]
+    assert [path for path, _ in case.recorded.asked].count("builds") >= 1
 
 
 async def test_what_is_no_list_is_said(case: Case) -> None:
