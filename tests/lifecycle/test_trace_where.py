@@ -14,6 +14,7 @@ from quarterdeck_lifecycle.trace.between import differences
 from quarterdeck_lifecycle.trace.facts import bare
 from quarterdeck_lifecycle.trace.graph import Graph
 from quarterdeck_lifecycle.trace.history import Relation, compared, relation
+from quarterdeck_lifecycle.trace.since import since
 from quarterdeck_lifecycle.trace.thread import walk
 from quarterdeck_lifecycle.trace.where import Here, Standing, asked_for, under_way, where
 
@@ -88,6 +89,14 @@ def test_a_commit_inside_a_later_one_runs() -> None:
     found = here([*records, commit("early", "feat: cache")], asked, history=history)
     assert (found["prod"].standing, found["prod"].words) == (
         Standing.RUNNING, f"api, inside {sha('c')[:10]}, 2 commits later",
+    )  # fmt: skip
+
+
+def test_an_image_does_not_run_where_a_later_one_holds_its_commit() -> None:
+    history = {(sha("early"), sha("c")): relation(Between(commits=(commit("c"),)))}
+    found = here([*built(), tag("team/api:v0", "early", "early")], Ref("reg", "tag", "team/api:v0"), history=history)
+    assert (found["prod"].standing, found["prod"].words) == (
+        Standing.SUPERSEDED, f"api runs {sha('c')[:10]}, 1 commit later",
     )  # fmt: skip
 
 
@@ -184,3 +193,17 @@ def test_a_service_that_no_engine_lists_is_compared_by_its_row() -> None:
     assert found[0].one is not None
     assert found[0].one.images == ("v2",)
     assert found[0].other is None
+
+
+def test_what_something_took_the_place_of_is_told_by_marks_and_by_the_forge() -> None:
+    marked = box("api-1", "n", "prod", service="api", manifest="new", seed="c",
+                 labels={"quarterdeck.previous": digest("old")})  # fmt: skip
+    graph = Graph([tag("team/api:v1", "old", "old"), marked])
+    found = since(walk(graph, marked.ref), graph)
+    assert [(each.new, each.old, each.environment) for each in found] == [(sha("c"), sha("old"), "prod")]
+    failed = deployment(3, "x", "prod", created_at=3.0, status=Status.BAD)
+    rows = [deployment(2, "old", "prod", created_at=2.0), failed, deployment(4, "c", "prod", created_at=4.0),
+            deployment(1, "elsewhere", "dev", created_at=3.0)]  # fmt: skip
+    graph = Graph(rows)
+    assert [each.old for each in since(walk(graph, C), graph)] == [sha("old")]
+    assert since(walk(graph, OLD), graph) == ()

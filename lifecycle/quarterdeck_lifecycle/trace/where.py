@@ -135,6 +135,8 @@ def _running(thread: Thread, graph: Graph, environment: str) -> Here | None:
 
 
 def _inside(thread: Thread, graph: Graph, environment: str, history: Mapping[Pair, Relation]) -> Here | None:
+    if _is_image(thread):
+        return None
     asked = [ref.id for ref in asked_commits(thread)]
     for box in runs_in(graph, environment):
         for sha in graph.known(box.ref).of("commit"):
@@ -155,6 +157,11 @@ def _inside(thread: Thread, graph: Graph, environment: str, history: Mapping[Pai
                     evidence=f"git: {short(one)} is an ancestor of {short(sha)}", refs=(box.ref,),
                 )  # fmt: skip
     return None
+
+
+def _is_image(thread: Thread) -> bool:
+    """Whether an image is asked for: a later one that holds its commit is another image."""
+    return any(ref.kind in ("tag", "image", "digest") for ref in thread.begin)
 
 
 def _on_its_way(thread: Thread, environment: str) -> Here | None:
@@ -211,6 +218,13 @@ def _absent(thread: Thread, graph: Graph, environment: str, history: Mapping[Pai
     for box in runs_in(graph, environment):
         for sha in graph.known(box.ref).of("commit"):
             said = next((history[one, sha] for one in asked if (one, sha) in history), None)
+            if said is not None and said.holds:
+                count = f"{said.behind} commit{'s' if said.behind > 1 else ''} later"
+                return Here(
+                    environment=environment, standing=Standing.SUPERSEDED, refs=(box.ref,),
+                    words=f"{service_of(box)} runs {short(sha)}, {count}",
+                    evidence=f"git: {short(sha)} holds the commit that it was built from",
+                )  # fmt: skip
             if said is not None:
                 count = f"{said.ahead} commit{'s' if said.ahead > 1 else ''} before"
                 words = f"{service_of(box)} runs {short(sha)}, {count}"
