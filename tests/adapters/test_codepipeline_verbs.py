@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from adapters.awsrig import API, NIGHTLY, SCORER, TOGETHER, Rig, ask, rig, run_in, runs_of, the_story
 from parts.operating import Bench
 from quarterdeck_adapters.codepipeline import runs
+from quarterdeck_demo.codepipeline.definitions import Variable
 from quarterdeck_demo.messages import Request, Response
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import Conflict, Refused
@@ -304,3 +306,33 @@ async def test_a_deployment_that_was_there_is_deployed_again(hub: Rig, bench: Be
     now = next(row for row in await deployed() if row.current)
     assert (now.head, now.status) == (target.head, Status.OK)
     assert now.ref not in (newest.ref, target.ref)
+
+
+async def test_a_secret_variable_is_named_by_where_it_is_and_read_when_it_is_sent(hub: Rig, bench: Bench) -> None:
+    run = await row(bench, NIGHTLY)
+    pipelines = hub.aws.machine.pipelines
+    known = pipelines[NIGHTLY]
+    pipelines[NIGHTLY] = dataclasses.replace(known, variables=(*known.variables, Variable("API_TOKEN")))
+    secret = (await bench.source.parameters(run.ref))[-1]  # type: ignore[attr-defined]
+    assert (secret.name, secret.secret) == ("API_TOKEN", True)
+    with pytest.raises(Refused, match="is a secret and was not taken"):
+        await bench.preview("run.trigger", run.ref, inputs="RATE=1 API_TOKEN=hunter2")
+    preview = await bench.preview("run.trigger", run.ref, inputs="RATE=1 API_TOKEN=env:DEPLOY")
+    assert "value of DEPLOY" not in str(preview)
+    assert preview.args["inputs"] == "RATE=1 API_TOKEN=env:DEPLOY"
+    assert (await bench.operator.perform(preview)).result == "SUCCEEDED"
+    given = {each["name"]: each["value"] for each in sent(hub, "StartPipelineExecution")["variables"]}  # type: ignore[attr-defined]
+    assert given == {"RATE": "1", "API_TOKEN": "value of DEPLOY"}
+    assert "value of DEPLOY" not in str(await bench.ledger.rows())
+    tabs = await bench.source.describe((await row(bench, NIGHTLY)).ref)  # type: ignore[attr-defined]
+    assert "value of DEPLOY" not in str(tabs)
+    # What an execution was given by others is no name of a file or a variable of this machine.
+    made = await row(bench, NIGHTLY)
+    execution = hub.aws.machine.executions[NIGHTLY][-1]
+    execution.variables["API_TOKEN"], execution.status = "file:/etc/shadow", "Failed"
+    again = await bench.preview("run.rerun", made.ref)
+    assert "/etc/shadow" not in str(again.steps)
+    hub.aws.calls.clear()
+    assert (await bench.operator.perform(again)).result == "SUCCEEDED"
+    given = {each["name"]: each["value"] for each in sent(hub, "StartPipelineExecution")["variables"]}  # type: ignore[attr-defined]
+    assert given["API_TOKEN"] == "file:/etc/shadow"

@@ -98,6 +98,8 @@ class Starting(OnPipeline):
     """Sends a start once, and finds the execution that it made."""
 
     operation = "StartPipelineExecution"
+    typed = False
+    """Whether the operator gave the variables: what came from AWS names no file and no variable of this machine."""
 
     def __init__(self, source: Any) -> None:
         super().__init__(source)
@@ -105,13 +107,18 @@ class Starting(OnPipeline):
 
     def preview_of(self, ref: Ref, place: Place, title: str, start: Start, what: str, args: dict[str, str]) -> Preview:
         """The preview of a start; values that look secret are masked."""
-        params = start.params(place.pipeline, mask_mapping(dict(start.variables)))
+        params = start.params(place.pipeline, self._told(dict(start.variables)))
         return Preview(
             verb=self.verb, ref=ref, record=self.source.runs.known(place), args=args, title=title,
             steps=(self.call(params),), impact=(what,), before=f"version {start.version} of {place.pipeline}",
             after="a new execution of it is listed", token=start,
             why_no_inverse="the execution that it starts is cancelled on its own row", command=self.command(params),
         )  # fmt: skip
+
+    def _told(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The values as they are shown: a secret that is only named is shown by its name."""
+        named = {name: value for name, value in values.items() if self.typed and value.startswith(inputs.SECRETS)}
+        return mask_mapping(values) | named
 
     async def execute(self, preview: Preview) -> str:
         """Compare the declaration, then send it once. Raises Conflict when the pipeline was changed."""
@@ -130,7 +137,7 @@ class Starting(OnPipeline):
 
     async def _value(self, name: str, value: str) -> str:
         """The value, read at this moment where a secret one is only named. Raises AuthFailed."""
-        if not looks_secret(name) or not value.startswith(inputs.SECRETS):
+        if not self.typed or not looks_secret(name) or not value.startswith(inputs.SECRETS):
             return value
         kind, _, where = value.partition(":")
         ref = SecretRef(env=where) if kind == "env" else SecretRef(file=where)
@@ -181,6 +188,7 @@ class Trigger(Starting):
     """`run.trigger`."""
 
     verb = "run.trigger"
+    typed = True
 
     def refusal(self, record: Record) -> str | None:
         return None if isinstance(record, Run) else "not a run"
@@ -197,7 +205,7 @@ class Trigger(Starting):
             whole(declared.get("version")) or 0, tuple(given.items()), revisions, f"quarterdeck-{secrets.token_hex(12)}"
         )
         what = f"on {revisions[0][2][:19]}" if revisions else f"on the newest of {home.branch or 'its source'}"
-        kept = {"ref": args.get("ref", ""), "inputs": inputs.joined(mask_mapping(given))}
+        kept = {"ref": args.get("ref", ""), "inputs": inputs.joined(self._told(given))}
         return self.preview_of(
             ref, place, f"start {place.pipeline}", start, f"{what}: {', '.join(stages_of(declared))}", kept
         )
