@@ -105,6 +105,29 @@ async def test_what_is_expensive_is_fetched_when_it_is_on_the_screen() -> None:
         await d.shows("manifest for linux/arm64 in the index")
 
 
+class Runs(Rows):
+    """Tells the data of a training run."""
+
+    async def describe(self, ref: object) -> list[Section]:
+        table = (("dataset", "digest", "used for", "from"), ("transactions", "d1g357", "training", "s3"))
+        return [Section(title="Inputs", shape="table", table=table)]
+
+
+async def test_what_came_with_a_release_and_the_data_of_a_model_stand_below_their_hops() -> None:
+    told = sources()
+    told[1] = Rows("gh", [made.deployment(4, "old", "prod", created_at=1.0),
+                          made.deployment(5, "c", "prod", created_at=2.0, current=True)])  # fmt: skip
+    told[4] = Runs("ml", told[4].rows)
+    async with deck(told, config=CONFIG) as d:
+        await to(d, "api-1")
+        text = await d.press("t")
+        assert f"└ 1 commit since {made.sha('old')[:10]} in prod" in text
+        assert "└ data transactions d1g357" in text
+        text = await d.press("g", "j")
+        assert "the deployment to prod before it was of" in text
+        assert "+ " + made.sha("c")[:10] + " fix: null" in await d.press("enter")
+
+
 async def test_a_thread_follows_what_comes() -> None:
     told = sources()
     async with deck(told, config=CONFIG) as d:

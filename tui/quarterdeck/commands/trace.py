@@ -8,12 +8,15 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import click
+import msgspec
 
 from quarterdeck.boot import DISCOVERY_S, Boot
 from quarterdeck.commands.ending import ended, fail
 from quarterdeck.tracing import fetching, gather, telling
+from quarterdeck.tracing.asides import asides
 from quarterdeck_config.secrets import redact
 from quarterdeck_lifecycle.records import PANES, Ref
+from quarterdeck_lifecycle.text import clean_line
 from quarterdeck_lifecycle.trace.between import differences
 from quarterdeck_lifecycle.trace.gaps import gaps, notes
 from quarterdeck_lifecycle.trace.graph import Graph
@@ -123,12 +126,17 @@ async def trace_for(boot: Boot, words: str, *, timeout: float = 10.0, as_json: b
         return begin
     thread = walk(graph, *begin)
     missing, also = gaps(thread, graph, gather.asked(boot)), notes(thread, graph)
+    beside = await asides(boot, graph, thread)
     if as_json:
         told = telling.thread_json(words, thread, missing, also, events(thread, await fetching.past(boot)))
+        told["asides"] = [msgspec.to_builtins(each) for each in beside]
         click.echo(redact(json.dumps(told)))
     else:
         for line in telling.thread_lines(thread, graph, missing, also):
             click.echo(redact(line))
+        for each in beside:
+            for line in (each.words.removeprefix("└ "), *(f"  {line}" for line in each.lines)):
+                click.echo(redact(clean_line(line)))
     if not thread.nodes:
         return fail(f"{words}: a thread goes through commits, runs, images, workloads and models; this is none", 1)
     return 0

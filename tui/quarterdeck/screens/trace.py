@@ -13,6 +13,7 @@ from quarterdeck.panes.rows import Filter
 from quarterdeck.screens.table import TableScreen
 from quarterdeck.screens.text import TextScreen
 from quarterdeck.tracing import fetching, gather
+from quarterdeck.tracing.asides import Aside, asides
 from quarterdeck.views.trace import COLUMNS, Key, event_words, lane_cells, note_rows, thread_rows, why_cells
 from quarterdeck.widgets.bars import Bar
 from quarterdeck.widgets.cells import Cell
@@ -70,6 +71,7 @@ class TraceScreen(TableScreen):
         self._gaps: dict[str, Gap] = {}
         self._events: tuple[Event, ...] = ()
         self._past: list[ChangeRow] = []
+        self._asides: tuple[Aside, ...] = ()
         self._opened: set[Hop] = set()
         self._window = 0
         self._fetching: str = ""
@@ -83,8 +85,9 @@ class TraceScreen(TableScreen):
             yield LaneBar()
 
     def on_mount(self) -> None:
-        """Show what is known, then fetch what is expensive."""
+        """Show what is known, then fetch what is expensive. The order is that of the hops, whoever moves."""
         super().on_mount()
+        self.table.hold_resort_s = 0.0
         if self._leave is None:
             self._leave = self._boot.hub.listen(lambda _: self._changed(), ("image",))
             self.app.work(self._open(), "trace")
@@ -106,9 +109,11 @@ class TraceScreen(TableScreen):
         self._fetching = "git and the registry are asked for more"
         self.look()
         learned = await fetching.more(self._boot, self._gathered.graph, self._thread)
-        self._fetching = ""
-        if learned or self.is_mounted:
+        if learned:
             self.look()
+        self._asides = await asides(self._boot, self._gathered.graph, self._thread)
+        self._fetching = ""
+        self.look()
 
     def _changed(self) -> None:
         if self.is_mounted and self.app.is_running:
@@ -132,14 +137,14 @@ class TraceScreen(TableScreen):
         now, colours = self.app.now(), self.app.colours
         graph = self._gathered.graph
         rows, self._standing = thread_rows(
-            self._thread, graph, tuple(self._gaps.values()), self._opened, now, colours
+            self._thread, graph, tuple(self._gaps.values()), self._asides, self._opened, now, colours
         )
         rows += note_rows(notes(self._thread, graph))
         keeps = Filter(self.wanted).keeps
         kept = [row for row in rows if keeps(" ".join(cell.text for cell in row.cells))]
         self.table.empty = ["nothing ties it to a commit, a run, an image, a workload or a model"]
         fresh = not self.table.rows
-        self.table.set_rows(kept)
+        self.table.set_rows(kept, ghosts=False)
         if fresh:
             begun = next((key for key, node in self._standing.items() if node.ref in self._thread.begin), None)
             self.table.move_to_key(begun)
@@ -169,6 +174,8 @@ class TraceScreen(TableScreen):
         gap = self._gaps.get(key[0]) if key is not None and key[1] == "gap" else None
         begun = node is not None and node.ref in self._thread.begin
         cells = [Cell(key[2], "warn")] if key is not None and key[1] == "note" else why_cells(node, gap, begun)
+        if (aside := self._aside_under) is not None:
+            cells = [Cell("because: ", "dim"), Cell(aside.evidence)]
         self.query_one(WhyBar).show(cells)
 
     @property
@@ -180,6 +187,11 @@ class TraceScreen(TableScreen):
     def _node(self) -> Node | None:
         return self._standing.get(self._under) if self._under is not None else None
 
+    @property
+    def _aside_under(self) -> Aside | None:
+        key = self._under
+        return self._asides[int(key[2])] if key is not None and key[1] == "aside" else None
+
     @on(RecordTable.RowSelected)
     def chosen(self, event: RecordTable.RowSelected) -> None:
         """Go there: to its row in its pane, to an operation's steps, to a commit's detail."""
@@ -187,7 +199,9 @@ class TraceScreen(TableScreen):
         key, node = self._under, self._node
         if key is None or event.is_ghost:
             return
-        if key[1] == "more":
+        if (aside := self._aside_under) is not None:
+            self.app.push_screen(TextScreen(aside.words.removeprefix("└ "), list(aside.lines)))
+        elif key[1] == "more":
             self.action_fold()
         elif node is None:
             gap = self._gaps.get(key[0])

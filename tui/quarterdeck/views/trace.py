@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from quarterdeck.tracing.asides import Aside
 from quarterdeck.views.fmt import STYLES, age, clock, glyph, one_line
 from quarterdeck.widgets.cells import Cell, Column, Row
 from quarterdeck.widgets.plot import spark
@@ -51,12 +52,13 @@ LABEL = 9
 """Cells before a lane of the axis."""
 
 Key = tuple[str, str, str]
-"""What a row is of: its hop, `node`, `gap` or `more`, and the ref of a node."""
+"""What a row is of: its hop, `node`, `gap`, `more`, `aside` or `note`, and which."""
 
 
 def thread_rows(
-    thread: Thread, graph: Graph, gaps: Sequence[Gap], opened: Collection[Hop], now: float, colours: Mapping[str, str]
-) -> tuple[list[Row], dict[Key, Node]]:
+    thread: Thread, graph: Graph, gaps: Sequence[Gap], asides: Sequence[Aside], opened: Collection[Hop], now: float,
+    colours: Mapping[str, str],
+) -> tuple[list[Row], dict[Key, Node]]:  # fmt: skip
     """The picture: each hop's groups, or its gap, in the order of the hops; and the node of each row."""
     missing = {gap.hop: gap for gap in gaps}
     rows: list[Row] = []
@@ -75,6 +77,10 @@ def thread_rows(
         if folded.more:
             words = f"+{len(folded.more)} more · Space unfolds"
             rows.append(Row((str(hop), "more", ""), _cells(Cell("·", "dim"), Cell(""), Cell(words, "dim"))))
+        for place, aside in enumerate(asides):
+            if aside.hop is hop:
+                key = (str(hop), "aside", str(place))
+                rows.append(Row(key, _cells(Cell("·", "dim"), Cell(""), Cell(aside.words, SYSTEM_STYLES[hop]))))
         if hop in missing:
             gap = missing[hop]
             sign = Cell("?", "warn") if gap.down else Cell("·", "dim")
