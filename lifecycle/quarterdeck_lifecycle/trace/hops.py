@@ -87,9 +87,9 @@ FACES = ("commit", "repository")
 def onward(way: int, at: Place, to: Place) -> int | None:
     """The way on from `at` when a thread steps to `to`, None where it may not.
 
-    `way` is -1 towards the commit, 1 away from it, 0 where both are still open: at the beginning, at a workload that was
-    reached from one of its signals, and at a container that was reached from its service. A signal that was reached is
-    an end, and so is the service of a container that was reached from its model: its other containers serve another.
+    `way` is -1 towards the commit, 1 away from it, 0 where both are still open: at the beginning, at a workload that
+    was reached from one of its signals, and at a container that was reached from its service. A signal that was reached
+    is an end, and so is the service of a container that was reached from its model: what else it has serves another.
     """
     if to is Place.SIGNAL:
         return ENDS if at in WORKLOADS else None
