@@ -6,7 +6,6 @@ https://docs.buildbot.net/latest/developer/rest.html
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import os
@@ -104,14 +103,17 @@ class BuildbotServer(Part):
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """One read below /api/v2/. Raises httpx.HTTPStatusError on 4xx and 5xx."""
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        for last in (False, True):
+        try:
+            return self._read(path, params)
+        except (httpx.RemoteProtocolError, ValueError):
             # Buildbot garbles an answer now and then: it writes them from a thread beside its loop.
-            with contextlib.nullcontext() if last else contextlib.suppress(httpx.RemoteProtocolError, ValueError):
-                url = f"{self.url}/api/v2/{path}"
-                answer = httpx.get(url, params=params, headers=headers, trust_env=False, timeout=30)
-                return dict(answer.raise_for_status().json())
-        raise AssertionError("unreachable")
+            return self._read(path, params)
+
+    def _read(self, path: str, params: dict[str, str | int]) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        url = f"{self.url}/api/v2/{path}"
+        answer = httpx.get(url, params=params, headers=headers, trust_env=False, timeout=30)
+        return dict(answer.raise_for_status().json())
 
     def call(self, path: str, method: str, **params: Any) -> Any:
         """One JSON-RPC call below /api/v2/; answers its result. Raises httpx.HTTPStatusError on 4xx and 5xx."""
