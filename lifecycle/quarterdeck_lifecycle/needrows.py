@@ -161,10 +161,10 @@ def _runs(rows: Sequence[Run], me: Me, now: float) -> list[Need]:
             if known is None or at > (known.created_at or 0.0):
                 newest[key] = run
         elif run.status is Status.WAITING and run.waits_for_me:
+            of = f"{run.repository} {run.workflow}".strip()
             found.append(
                 _need(run, me, Harm.WAITING, "waits for you", since=run.updated_at, status=Status.WAITING,
-                      text=f"run#{run.number}", why=" · ".join(part for part in (run.workflow, run.note) if part),
-                      mark=str(run.attempt))
+                      text=f"run#{run.number}", why=" · ".join(filter(None, (of, run.note))), mark=str(run.attempt))
             )  # fmt: skip
         elif run.status in (Status.RUNNING, Status.QUEUED):
             moving[key] = max(moving.get(key, 0.0), at)

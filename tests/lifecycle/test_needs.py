@@ -125,6 +125,11 @@ def test_these_rows_need_nobody(row: Record) -> None:
     assert found(row) == []
 
 
+def test_what_waits_says_of_which_repository_it_is() -> None:
+    (need,) = found(run(7, Status.WAITING, waits_for_me=True, note="approval: prod"))
+    assert need.why == "acme/api ci · approval: prod"
+
+
 def test_of_a_workflow_and_branch_only_the_newest_run_that_ended_counts() -> None:
     assert found(run(1), run(2, Status.OK)) == []
     (need,) = found(run(1, Status.OK), run(2), run(3, Status.RUNNING), run(2, workflow="lint", status=Status.OK))

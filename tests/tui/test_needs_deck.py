@@ -66,7 +66,7 @@ async def test_what_needs_me_is_on_the_second_line_and_enter_on_its_screen_goes_
         assert "what needs me: 3" in shown[0]
         assert "MUTED" not in shown[1]
         assert [line.split()[1:3] for line in shown[2:5]] == [
-            ["prod", "api"], ["run#1", "unit-tests"], ["P95High", "firing"],
+            ["prod", "api"], ["gh", "run#1"], ["prom", "P95High"],
         ]  # fmt: skip
         await d.press("/")
         await d.type("pytest")

@@ -81,14 +81,14 @@ def _more(count: int) -> str:
 
 
 def need_row(need: Need, now: float, colours: Mapping[str, str], mute: Mute | None = None) -> Row:
-    """One need; a muted one says for how long."""
+    """One need, by its environment or else its source; a muted one says for how long."""
     place = need.environment
     style = "dim" if mute is not None else ""
     return Row(
         need.key,
         (
             glyph(need.status),
-            Cell(place, f"env:{colours[place]}" if place in colours else "dim"),
+            Cell(place or need.ref.source, f"env:{colours[place]}" if place in colours else "dim"),
             Cell(need.text, style),
             Cell(need.word, style or STYLES[need.status]),
             Cell(age(need.since, now), "dim"),
