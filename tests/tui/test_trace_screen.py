@@ -121,7 +121,7 @@ async def test_what_came_with_a_release_and_the_data_of_a_model_stand_below_thei
     async with deck(told, config=CONFIG) as d:
         await to(d, "api-1")
         text = await d.press("t")
-        assert f"└ 1 commit since {made.sha('old')[:10]} in prod" in text
+        assert f"└ 1 commit since {made.sha('old')[:7]} in prod" in text
         assert "└ data transactions d1g357" in text
         text = await d.press("g", "j")
         assert "the deployment to prod before it was of" in text

@@ -158,7 +158,7 @@ class TraceScreen(TableScreen):
         if not self.is_mounted:
             return
         height = self.app.size.height
-        most = min(LANES, max(0, height - 16)) if height < 30 else LANES
+        most = min(LANES, max(0, height - 19))
         begin, end = window(self._events, self.app.now(), WINDOWS[self._window])
         width, series = self.app.size.width, key_series(self._thread)
         lines = lane_cells(self._events, series, begin, end, width, most) if most else []

@@ -13,7 +13,6 @@ from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ports import Describes
 from quarterdeck_lifecycle.trace.graph import Graph
 from quarterdeck_lifecycle.trace.hops import Hop
-from quarterdeck_lifecycle.trace.linking import short
 from quarterdeck_lifecycle.trace.since import Since, since
 from quarterdeck_lifecycle.trace.thread import Node, Thread
 
@@ -36,9 +35,9 @@ async def asides(boot: Boot, graph: Graph, thread: Thread) -> tuple[Aside, ...]:
     """Everything that is told beside the hops of a thread; what does not answer in time is left out."""
     steps = since(thread, graph)[:MOST]
     runs = [node for node in thread.of(Hop.TRAINING) if node.record is not None][:MOST]
-    histories, *data = await asyncio.gather(
+    histories, data = await asyncio.gather(
         fetching.between(boot, graph, [(each.old, each.new) for each in steps]),
-        *(_data(boot, node) for node in runs),
+        asyncio.gather(*(_data(boot, node) for node in runs)),
     )
     found = [_came(each, histories) for each in steps]
     return tuple(aside for aside in (*found, *data) if aside is not None)
@@ -51,7 +50,7 @@ def _came(each: Since, histories: fetching.Histories) -> Aside | None:
     count = f"{len(said.commits)} commit{'' if len(said.commits) == 1 else 's'}"
     back = f", {len(said.gone)} taken back" if said.gone else ""
     return Aside(
-        hop=Hop.COMMIT, words=f"└ {count} since {short(each.old)}{back} in {each.environment or 'place of it'}",
+        hop=Hop.COMMIT, words=f"└ {count} since {each.old[:7]}{back} in {each.environment or 'place of it'}",
         evidence=each.evidence,
         lines=(*(f"+ {c.sha[:10]} {c.subject} ({c.author})" for c in said.commits),
                *(f"- {c.sha[:10]} {c.subject} ({c.author})" for c in said.gone)),
