@@ -138,6 +138,18 @@ def test_one_model_served_twice() -> None:
     assert [node.ref.id for node in found.of(Hop.WORKLOAD)] == ["engine-one", "scorer@prod", "scorer@staging"]
 
 
+def test_a_run_that_names_a_digest_built_the_image_unless_that_says_another_commit() -> None:
+    built = msgspec.structs.replace(run(3, "c"), links=(*run(3, "c").links, link("digest", digest("i"), "variable")))
+    unlabelled, labelled = tag("team/api:v1", "i"), tag("team/api:v1", "i", "other")
+    found = thread([built, unlabelled], unlabelled)
+    assert (names(found)["run"], names(found)["commit"]) == (["ci #3"], [sha("c")[:10]])
+    assert [edge.evidence for edge in found.edges if edge.to is Place.TAG and edge.at is Place.RUN] == [
+        f"digest {digest('i')[:19]}: variable = Docker-Content-Digest"
+    ]
+    assert names(thread([built, unlabelled], built))["image"] == ["team/api:v1"]
+    assert "run" not in names(thread([built, labelled], labelled))
+
+
 def test_a_service_and_the_model_of_its_container_are_found_from_each_other() -> None:
     def declares(name: str, number: str, seed: str) -> Container:
         labels = {"quarterdeck.model_uri": f"models:/fraud/{number}"}

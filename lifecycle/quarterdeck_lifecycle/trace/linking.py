@@ -221,6 +221,13 @@ def by_deployed(one: Known, other: Known, around: Around) -> Join | None:
     return by_commit(one, other, around) if deployed else None
 
 
+def by_named_image(one: Known, other: Known, around: Around) -> Join | None:
+    """A run that names an image by its digest; where that says a commit of its own, the run only deployed it."""
+    if "commit" in one.facts and "commit" in other.facts:
+        return None
+    return _digest(one, other, around)
+
+
 BUILT = (Place.TAG, Place.IMAGE, Place.CONTAINER, Place.SERVICE)
 _digest, _version, _target, _op = _same("digest"), _same("version"), _same("target"), _same("op")
 _training, _pull = _same("training_run"), _same("pull_request")
@@ -252,6 +259,8 @@ def _table() -> dict[tuple[Place, Place], tuple[tuple[Rule_, ...], tuple[FactKin
         found[Place.COMMIT, place] = (by_commit, by_tagname), (*sha, "tagname")
         found[Place.CHANGE, place] = (by_commit,), sha
         found[Place.RUN, place] = (_run, by_commit), ("run", *sha)
+    for place in (Place.TAG, Place.IMAGE):
+        found[Place.RUN, place] = (_run, by_commit, by_named_image), ("run", *sha, "digest")
     for place in (Place.CONTAINER, Place.SERVICE):
         for image in (Place.TAG, Place.IMAGE):
             found[image, place] = (_digest, by_image_name), ("digest", "image")
