@@ -27,7 +27,6 @@ KINDS: dict[Hop, tuple[str, ...]] = {
 }  # fmt: skip
 """The kinds of rows that fill each hop whose want is told."""
 BEFORE_WORKLOAD = (Hop.COMMIT, Hop.CHANGE, Hop.RUN, Hop.IMAGE)
-MODELS = (Hop.VERSION, Hop.TRAINING, Hop.TRAINING_COMMIT)
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):

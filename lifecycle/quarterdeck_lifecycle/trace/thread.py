@@ -186,8 +186,3 @@ def _order(node: Node) -> tuple[int, bool, float, str]:
 
 
 _HOPS = {hop: place for place, hop in enumerate(Hop)}
-
-
-def gathered(nodes: Sequence[Node]) -> tuple[Record, ...]:
-    """The records of some nodes, each once."""
-    return tuple({node.record.ref: node.record for node in nodes if node.record is not None}.values())
