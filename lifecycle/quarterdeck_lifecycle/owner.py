@@ -33,9 +33,21 @@ def _working_copy(record: Record, records: list[Record]) -> Record | None:
     return found[0] if path and len(found) == 1 else None
 
 
+_SHARED = frozenset({"repository", "branch", "pull_request"})
+"""Many rows have these in common: alone they join to a repository and to nothing in it."""
+
+
 def _joined(wanted: set[tuple[str, str]], other: Record) -> bool:
-    if any((link.kind, link.value) in wanted for link in other.links):
+    same = {(link.kind, link.value) for link in other.links} & wanted
+    kinds = {kind for kind, _ in same}
+    if other.kind == "repository" or kinds - _SHARED:
+        return bool(same) or _is_it(wanted, other)
+    if other.kind == "pull_request" and "repository" in kinds and kinds & {"branch", "pull_request"}:
         return True
+    return _is_it(wanted, other)
+
+
+def _is_it(wanted: set[tuple[str, str]], other: Record) -> bool:
     facts = {
         ("commit", getattr(other, "head", "")), ("digest", getattr(other, "digest", "")), ("model", other.name),
         ("training_run", getattr(other, "run_id", "")), ("run", other.ref.id), ("digest", other.ref.id),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from quarterdeck_lifecycle.kinds import Deployment, Repository, Run
+from quarterdeck_lifecycle.kinds import Deployment, PullRequest, Repository, Run
 from quarterdeck_lifecycle.owner import owner_of
-from quarterdeck_lifecycle.records import Link, Record, Ref, Status
+from quarterdeck_lifecycle.records import Link, LinkKind, Record, Ref, Status
 
 HEAD = "a" * 40
 
@@ -41,6 +42,30 @@ ETL = repository("etl", "github.com/acme/etl", HEAD)
 )
 def test_a_run_belongs_to_its_working_copy(row: Run, owner: Record | None) -> None:
     assert owner_of(row, [API, ETL, row]) == owner
+
+
+def test_a_run_belongs_to_the_request_of_its_branch_or_number_and_to_no_other_of_its_repository() -> None:
+    def request(slug: str) -> PullRequest:
+        words = (("repository", f"github.com/{slug}"), ("branch", "fix"), ("pull_request", "31"))
+        links = tuple(Link(kind=kind, value=value, evidence="head") for kind, value in words)
+        return PullRequest(ref=Ref("gh", "pull_request", f"{slug}/31"), name="31", number=31, repository=slug,
+                           title="fix", links=links)  # fmt: skip
+
+    def of(kind: LinkKind, value: str) -> Run:
+        row = run("gh", "acme/api", "github.com/acme/api", "c" * 40)
+        return msgspec.structs.replace(row, links=(*row.links, Link(kind=kind, value=value, evidence="run")))
+
+    rows = [request("acme/etl"), request("acme/api"), API]
+    assert owner_of(of("branch", "main"), rows) == API
+    assert owner_of(of("branch", "fix"), rows) == rows[1]
+    assert owner_of(of("pull_request", "31"), rows) == rows[1]
+
+
+def test_a_deployment_belongs_to_no_other_run_of_its_repository() -> None:
+    other, repository_of = run("gh", "acme/api", "github.com/acme/api", "c" * 40), API.links[0]
+    made = Deployment(ref=Ref("gh", "deployment", "7"), name="prod", system="github", repository="acme/api",
+                      target="prod", links=(repository_of,))  # fmt: skip
+    assert owner_of(made, [other, API, made]) == API
 
 
 def test_of_two_working_copies_of_one_path_none_is_guessed() -> None:
