@@ -34,14 +34,14 @@ def _working_copy(record: Record, records: list[Record]) -> Record | None:
 
 
 _SHARED = frozenset({"repository", "branch", "pull_request"})
-"""Many rows have these in common: alone they join to a repository and to nothing in it."""
+"""Many rows have these in common: a repository joins to itself, and to nothing in it."""
 
 
 def _joined(wanted: set[tuple[str, str]], other: Record) -> bool:
     same = {(link.kind, link.value) for link in other.links} & wanted
     kinds = {kind for kind, _ in same}
-    if other.kind == "repository" or kinds - _SHARED:
-        return bool(same) or _is_it(wanted, other)
+    if kinds - _SHARED or (other.kind == "repository" and "repository" in kinds):
+        return True
     if other.kind == "pull_request" and "repository" in kinds and kinds & {"branch", "pull_request"}:
         return True
     return _is_it(wanted, other)

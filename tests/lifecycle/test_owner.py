@@ -44,6 +44,13 @@ def test_a_run_belongs_to_its_working_copy(row: Run, owner: Record | None) -> No
     assert owner_of(row, [API, ETL, row]) == owner
 
 
+def test_a_branch_of_the_same_name_is_no_bond() -> None:
+    main = (Link(kind="branch", value="main", evidence="HEAD"),)
+    etl = msgspec.structs.replace(repository("etl", "github.com/acme/etl"), links=(*ETL.links[:1], *main))
+    row = run("gh", "acme/api", "github.com/acme/api", "c" * 40)
+    assert owner_of(msgspec.structs.replace(row, links=(*row.links, *main)), [etl, API]) == API
+
+
 def test_a_run_belongs_to_the_request_of_its_branch_or_number_and_to_no_other_of_its_repository() -> None:
     def request(slug: str) -> PullRequest:
         words = (("repository", f"github.com/{slug}"), ("branch", "fix"), ("pull_request", "31"))
