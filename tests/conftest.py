@@ -7,6 +7,7 @@ with QUARTERDECK_REQUIRE_REAL=1 it fails.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,6 +50,8 @@ GITCONFIG = "[user]\n\tname = Tester\n\temail = tester@example.invalid\n[init]\n
 # How fast this machine makes inputs says nothing about the program.
 settings.register_profile("quarterdeck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("quarterdeck")
+# The collector looks through all that the tests import, again and again: a sixth of their time.
+gc.set_threshold(100_000, 20, 50)
 REQUIRED = os.environ.get("QUARTERDECK_REQUIRE_REAL") == "1"
 
 
