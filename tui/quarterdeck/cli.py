@@ -3,6 +3,7 @@ neither is it for the line of a status bar."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -21,6 +22,8 @@ def main() -> None:
             from quarterdeck.commands.deck import open_deck
 
             sys.exit(open_deck())
+        # A command is done before there is garbage worth a look through all that it imported.
+        gc.set_threshold(20_000, 20, 50)
         from quarterdeck.grammar import cli
 
         cli(prog_name="quarterdeck")
