@@ -127,11 +127,12 @@ class ChildrenScreen(TableScreen):
         if self._rows:
             view = view_of(self._rows[0].kind)
             table.set_columns(view.columns if view else COLUMNS)
+            table.empty = [f"nothing matches /{self.wanted}", "Esc clears the filter"]
         else:
             table.empty = [f"{self._ref.source} answered: nothing inside"]
         keeps = Filter(self.wanted).keeps
         kept = [row for row in self._rows if keeps(haystack(row))]
-        table.set_rows([child_row(row, Look(now=self.app.now())) for row in kept])
+        table.set_rows([child_row(row, Look(now=self.app.now())) for row in kept], ghosts=False)
         more = ", more on the way down" if self._next else ""
         self.entitle(f"{self._ref.kind.replace('_', ' ')} {self._called}: {len(kept)} rows{more}")
 
