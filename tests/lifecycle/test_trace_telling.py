@@ -139,6 +139,20 @@ def test_one_axis_holds_what_happened_in_every_system() -> None:
     assert "commits" not in columns(happened, 200.0, 1000.0, 10)
 
 
+def test_a_change_of_state_that_the_thing_tells_itself_stands_once() -> None:
+    ran = run(1, "c", state="failure", finished_at=500.0)
+
+    def change(at: float, what: str) -> ChangeRow:
+        return ChangeRow(
+            id=f"{at} {what}", at=datetime.fromtimestamp(at, UTC), source="gh", system="github", kind="run",
+            ref=str(ran.ref), name=ran.name, environment="", what=what, before="running", after="failure",
+            by="outside", op="", actor="",
+        )  # fmt: skip
+
+    found = events(thread([ran], ran), [change(510.0, "state"), change(505.0, "branch"), change(900.0, "state")])
+    assert [(event.at, event.lane) for event in found] == [(500.0, "runs"), (505.0, "changes"), (900.0, "changes")]
+
+
 def test_an_alias_that_was_moved_is_on_the_axis_with_who_did_it() -> None:
     tags = {"quarterdeck.alias.champion.at": "1970-01-01T00:05:00+00:00", "quarterdeck.alias.champion.by": "ann"}
     made = version("4", aliases=("champion",), tags=tags, created_at=200.0)

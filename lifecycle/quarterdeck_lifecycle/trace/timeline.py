@@ -30,6 +30,10 @@ Lane = Literal["commits", "runs", "images", "releases", "models", "alerts", "cha
 LANES: tuple[Lane, ...] = ("commits", "runs", "images", "releases", "models", "alerts", "changes")
 
 
+SAME_S = 60.0
+"""A change of state this near to what its thing tells of itself is the same happening."""
+
+
 class Event(msgspec.Struct, frozen=True, order=True):
     """Something that happened at an instant (epoch seconds, UTC). `ref` can be opened; `by` is who, as it is told."""
 
@@ -52,9 +56,15 @@ def events(thread: Thread, changes: Iterable[ChangeRow] = ()) -> tuple[Event, ..
         for event in _of(record, node.ref if node.place in (Place.COMMIT, Place.TRAINING_COMMIT) else record.ref):
             found.setdefault((event.ref, event.words, int(event.at)), event)
     refs = {str(ref): ref for ref in thread.refs}
+    told: dict[Ref, list[float]] = {}
+    for event in found.values():
+        told.setdefault(event.ref, []).append(event.at)
     for row in changes:
         ref = refs.get(row.ref)
-        if ref is not None:
+        if ref is None:
+            continue
+        near = any(abs(at - row.at.timestamp()) < SAME_S for at in told.get(ref, ()))
+        if row.what != "state" or not near:
             words = f"{row.name} {row.what} {row.before or '-'} → {row.after or '-'}"
             event = Event(row.at.timestamp(), "changes", words, ref, Status.IDLE, row.environment, row.actor)
             found.setdefault((ref, words, int(event.at)), event)

@@ -8,7 +8,7 @@ from quarterdeck.tracing.asides import Aside
 from quarterdeck.views.fmt import STYLES, age, clock, glyph, one_line
 from quarterdeck.widgets.cells import Cell, Column, Row
 from quarterdeck.widgets.plot import spark
-from quarterdeck_lifecycle.kinds import Series
+from quarterdeck_lifecycle.kinds import Deployment, Operation, Series
 from quarterdeck_lifecycle.records import TROUBLE, Record, Status
 from quarterdeck_lifecycle.trace.folding import Folded, Group, fold
 from quarterdeck_lifecycle.trace.gaps import Gap
@@ -106,6 +106,8 @@ def _node_row(
     status = group.status if group is not None else (record.status if record is not None else Status.IDLE)
     begun = node.ref in thread.begin
     words = node.words if node.ref.kind in ("commit", "pull_request") else ""
+    if isinstance(record, Deployment | Operation) and record.actor:
+        words = f"by {record.actor}"
     rest = f" +{len(group.rest)}" if group is not None and group.rest else ""
     name = f"{'? ' if node.guess else ''}{one_line(node.name)}{rest}{f' {one_line(words)}' if words else ''}"
     environment = record.environment if record is not None else ""
