@@ -19,6 +19,7 @@ from quarterdeck.views.model import Look, haystack
 from quarterdeck.widgets.cells import Cell, Column, Row
 from quarterdeck.widgets.table import RecordTable
 from quarterdeck_lifecycle.errors import QuarterdeckError
+from quarterdeck_lifecycle.goodhour import FAILED
 from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.ports import Describes, Drills, TailsLogs
 from quarterdeck_lifecycle.records import Record, Ref, Status
@@ -92,7 +93,7 @@ class ChildrenScreen(TableScreen):
         super().on_mount()
         self.action_again()
         parent = self._parent_record
-        if isinstance(parent, Run) and parent.status is Status.BAD:
+        if isinstance(parent, Run) and (parent.status is Status.BAD or parent.state in FAILED):
             self._detail(parent)
 
     def action_again(self) -> None:
