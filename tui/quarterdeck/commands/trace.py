@@ -125,6 +125,8 @@ async def trace_for(boot: Boot, words: str, *, timeout: float = 10.0, as_json: b
     if isinstance(begin, int):
         return begin
     thread = walk(graph, *begin)
+    if await fetching.origins(boot, graph, fetching.unread(thread, graph)):
+        thread = walk(graph, *begin)
     missing, also = gaps(thread, graph, gather.asked(boot)), notes(thread, graph)
     beside = await asides(boot, graph, thread)
     if as_json:

@@ -12,7 +12,7 @@ import msgspec
 
 from quarterdeck_lifecycle.changelog import ChangeRow
 from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Timeout
-from quarterdeck_lifecycle.kinds import Commit, Repository, Tag
+from quarterdeck_lifecycle.kinds import Commit, Repository, Tag, TrainingRun
 from quarterdeck_lifecycle.ports import Between, ComparesRevisions, Describes, Drills
 from quarterdeck_lifecycle.records import Link, Ref
 from quarterdeck_lifecycle.state import StateError
@@ -53,7 +53,8 @@ async def find(words: str, boot: Boot, graph: Graph) -> tuple[Ref, ...]:
         raise
     except LookupError:
         named = words.startswith("git:") or ":" not in words
-        if not named or not await _read_until(words, boot, graph):
+        tellers = graph.telling("training_run", words, "version")
+        if not await origins(boot, graph, tellers) and not (named and await _read_until(words, boot, graph)):
             raise
         return resolve(words, graph)
 
@@ -108,8 +109,37 @@ async def more(boot: Boot, graph: Graph, thread: Thread) -> bool:
     jobs = [read_page(boot, graph, ref) for ref in pages]
     with suppress(TimeoutError):
         async with asyncio.timeout(DEADLINE_S):
-            await asyncio.gather(*jobs, *(_platforms(boot, graph, tag) for tag in tags[:AT_ONCE]))
+            await asyncio.gather(
+                *jobs, *(_platforms(boot, graph, tag) for tag in tags[:AT_ONCE]),
+                origins(boot, graph, unread(thread, graph)),
+            )  # fmt: skip
     return graph.size.links != before
+
+
+async def origins(boot: Boot, graph: Graph, versions: Iterable[Ref]) -> bool:
+    """Take the training runs of model versions into the graph, which lists only the newest; whether there are any."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(ref: Ref) -> bool:
+        source = boot.hub.sources.get(ref.source)
+        if not isinstance(source, Drills):
+            return False
+        runs: list[TrainingRun] = []
+        with boot.busy.work(f"training run of {ref.id}"), suppress(QuarterdeckError, TimeoutError):
+            async with limit, asyncio.timeout(DEADLINE_S):
+                listing, _ = await source.children(ref)
+                runs = [row for row in listing.rows if isinstance(row, TrainingRun)]
+        for row in runs:
+            graph.add(row)
+        return bool(runs)
+
+    return any(await asyncio.gather(*map(ask, versions)))
+
+
+def unread(thread: Thread, graph: Graph) -> list[Ref]:
+    """The model versions of a thread whose training run no listing holds."""
+    runs = [node.ref.id for node in thread.nodes if node.ref.kind == "training_run" and node.record is None]
+    return list(dict.fromkeys(ref for id in runs for ref in graph.telling("training_run", id, "version")))[:AT_ONCE]
 
 
 async def _platforms(boot: Boot, graph: Graph, tag: Tag) -> None:
