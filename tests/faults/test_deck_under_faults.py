@@ -122,7 +122,9 @@ async def test_every_fault_is_shown_and_outlived(isolated_home: Path) -> None:
                     uncut = name.startswith("truncated") and snap.system == "github"
                     assert said or uncut, f"{name}: {snap.source} {snap.kind} says nothing"
                     kept = rows[snap.source, snap.kind]
-                    assert len(snap.rows) == kept, f"{name}: {snap.source} {snap.kind} has {len(snap.rows)} of {kept}"
+                    # A deployment is a row when its state has been read, which takes several refreshes.
+                    whole = len(snap.rows) >= kept if snap.kind == "deployment" else len(snap.rows) == kept
+                    assert whole, f"{name}: {snap.source} {snap.kind} has {len(snap.rows)} of {kept}"
                 assert d.app.screen is d.app.deck
                 assert "✗" in d.text or "◐" in d.text, f"{name}: nothing on the screen\n{d.text}"
                 for server in world.servers.values():
