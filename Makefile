@@ -29,7 +29,7 @@ demo: $(STAMP)  ## open the practice world
 
 test: $(STAMP)  ## lint, types, import rules and every test this machine can run
 	@$(MAKE) --no-print-directory --output-sync=target -j2 lint types imports collected
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 6 --dist loadgroup $(ARGS)
 
 collected: $(STAMP)  # pytest rewrites every test module once here, and not in each of its workers
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --collect-only -q >/dev/null || true
