@@ -20,9 +20,9 @@ from quarterdeck_lifecycle.trace.where import Here, Standing
 
 COLUMNS = (
     Column("status", "", 1),
-    Column("hop", "HOP", 11),
+    Column("hop", "HOP", 10),
     Column("name", "WHAT", 40, flex=5, min_width=22),
-    Column("state", "STATE", 12, flex=1, min_width=10),
+    Column("state", "STATE", 11, flex=1, min_width=9),
     Column("environment", "CTX", 7, priority=2),
     Column("when", "WHEN", 5, "right", priority=1),
 )
