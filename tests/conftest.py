@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -45,11 +46,14 @@ FIXTURE_NEEDS = {
 GROUPS = (
     "mlflow", "buildbot", "docker.io", "prometheus", "prometheus-alertmanager", "docker-registry", "openssh-server",
 )  # fmt: skip
+OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
 XDG = ("CONFIG", "CACHE", "DATA", "STATE")
 GITCONFIG = "[user]\n\tname = Tester\n\temail = tester@example.invalid\n[init]\n\tdefaultBranch = main\n"
 # How fast this machine makes inputs says nothing about the program.
 settings.register_profile("quarterdeck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("quarterdeck")
+# Under nohup a hang-up is ignored, and by every program that a test starts.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # The collector looks through all that the tests import, again and again: a sixth of their time.
 gc.set_threshold(100_000, 20, 50)
 REQUIRED = os.environ.get("QUARTERDECK_REQUIRE_REAL") == "1"
@@ -99,7 +103,7 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     home = tmp_path_factory.mktemp("home")
     (home / ".gitconfig").write_text(GITCONFIG)
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if is_private(name)]:
+        for name in [name for name in os.environ if is_private(name) or name in OF_MAKE]:
             patch.delenv(name)
         patch.setenv("HOME", str(home))
         patch.setenv("QUARTERDECK_STATE", str(home / "state"))

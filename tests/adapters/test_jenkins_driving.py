@@ -82,7 +82,7 @@ async def test_an_equal_item_that_waits_is_joined_which_is_said(hub: Rig, desk: 
 
 
 async def test_a_build_whose_answer_is_lost_is_found_by_what_is_new(hub: Rig, tmp_path: Path) -> None:
-    async with bench(hub.source(deadline=0.4), tmp_path) as desk:
+    async with bench(hub.source(deadline=1.5), tmp_path) as desk:
         hub.faults.add(BlackHole(effect=True), method="POST", count=1)
         done = await desk.do("run.trigger", hub.ref(MAIN, 40))
         assert done.result == "SUCCEEDED"
