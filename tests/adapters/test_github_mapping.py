@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from quarterdeck_adapters.ci import inputs
+from quarterdeck_adapters.ci.sections import trouble_order
 from quarterdeck_adapters.ci.values import epoch
 from quarterdeck_adapters.github import mapping, places, pull_mapping
 from quarterdeck_adapters.github.dispatch import Sent, Wanted, fitting
@@ -127,7 +128,7 @@ def test_a_job_as_documented_and_where_a_run_stands() -> None:
     assert mapping.spot_of([queued]).where == "build waits for a runner (self-hosted, foo, bar)"
     assert mapping.spot_of([JOB]) == Spot()
     order = [mapping.job_record(each, HOME, 1) for each in (JOB, queued, moving, bad)]
-    assert [job.status for job in sorted(order, key=mapping.trouble_order)] == [
+    assert [job.status for job in sorted(order, key=trouble_order)] == [
         Status.BAD, Status.RUNNING, Status.QUEUED, Status.OK,
     ]  # fmt: skip
 

@@ -11,11 +11,10 @@ from quarterdeck_adapters.buildbot.mapping import Home
 from quarterdeck_adapters.buildbot.places import Place, place_of
 from quarterdeck_adapters.buildbot.runs import Runs
 from quarterdeck_adapters.ci import pacing
+from quarterdeck_adapters.ci.sections import paged
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Parameter, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref
-
-PAGE = 100
 
 
 class BuildbotSource:
@@ -96,9 +95,7 @@ class BuildbotSource:
         if ref.kind != "run":
             raise Unsupported(f"nothing is inside a {ref.kind}", source=self.name)
         found = await self.runs.children(self.place(ref))
-        start = int(page) if page.isascii() and page.isdigit() else 0
-        end = start + PAGE
-        return Listing(rows=found[start:end], total=len(found)), str(end) if end < len(found) else ""
+        return paged(found, page)
 
     async def describe(self, ref: Ref) -> Sequence[Section]:
         """The tabs of one thing, the failure of a failed run first. Raises QuarterdeckError."""

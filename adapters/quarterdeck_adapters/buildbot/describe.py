@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quarterdeck_adapters.buildbot import mapping
 from quarterdeck_adapters.buildbot.acting import state_of
 from quarterdeck_adapters.buildbot.mapping import Known, prop, word
 from quarterdeck_adapters.ci import failing
+from quarterdeck_adapters.ci.sections import fields, tab, took
 from quarterdeck_adapters.ci.values import Json, rows, section, shown, text, whole
 from quarterdeck_config.secrets import mask_mapping, redact
-from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.kinds import Run
 from quarterdeck_lifecycle.ports import Section
 from quarterdeck_lifecycle.records import Ref, utc
@@ -35,32 +35,8 @@ async def describe(source: BuildbotSource, ref: Ref) -> Sequence[Section]:
     return await _run(source, known, run)
 
 
-async def _tab(title: str, work: Awaitable[Section]) -> Section:
-    try:
-        return await work
-    except AuthFailed:
-        raise
-    except QuarterdeckError as error:
-        gone = isinstance(error, NotFound)
-        return Section(title=title, shape="text", note="none here" if gone else f"not read: {error.short}")
-
-
 def _when(value: Any) -> str:
     return utc(mapping.seconds(value)) or "-"
-
-
-def _took(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60}h{minutes % 60:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def _fields(pairs: Sequence[tuple[str, object]], title: str = "Overview", note: str = "") -> Section:
-    kept = tuple((name, text(value)) for name, value in pairs if value not in (None, "", "-"))
-    return Section(title=title, fields=kept, note=note)
 
 
 async def _run(source: BuildbotSource, known: Known, run: Run) -> list[Section]:
@@ -78,10 +54,10 @@ async def _run(source: BuildbotSource, known: Known, run: Run) -> list[Section]:
         found = await source.api.one(f"builds/{id}/properties", "properties")
         return properties_section(found, source.secret_names)
 
-    tabs = [_tab("Changes", changes()), _tab("Properties", properties())]
+    tabs = [tab("Changes", changes()), tab("Properties", properties())]
     failed = mapping.first_failing(steps)
     if failed is not None and whole(build.get("results")) in mapping.BAD:
-        tabs.insert(0, _tab(failing.TITLE, failure(source, failed, run.name)))
+        tabs.insert(0, tab(failing.TITLE, failure(source, failed, run.name)))
         made = await asyncio.gather(*tabs)
         return [made[0], *first, steps_section(steps), *made[1:]]
     return [*first, steps_section(steps), *await asyncio.gather(*tabs)]
@@ -114,7 +90,7 @@ def overview(known: Known, run: Run) -> Section:
     """What a run is, in fields."""
     build = known.build
     at = text(prop(build, "repository")) or ", ".join(text(stamp.get("repository")) for stamp in known.sources)
-    return _fields([
+    return fields([
         ("builder", known.builder), ("number", text((build or {}).get("number"))), ("state", run.state),
         ("waits because", run.queued_for), ("said", (build or {}).get("state_string")), ("note", run.note),
         ("attempt", known.attempt if known.attempt > 1 else ""), ("reason", known.reason),
@@ -123,7 +99,7 @@ def overview(known: Known, run: Run) -> Section:
         ("repository", redact(at)),
         ("worker", text(prop(build, "workername"))), ("asked for", _when(known.asked.get("submitted_at"))),
         ("started", _when((build or {}).get("started_at"))), ("ended", _when((build or {}).get("complete_at"))),
-        ("took", _took(run.duration_s)), ("waited for locks", _took(mapping.seconds((build or {}).get(
+        ("took", took(run.duration_s)), ("waited for locks", took(mapping.seconds((build or {}).get(
             "locks_duration_s")))),
         ("build", (build or {}).get("buildid")), ("request", known.request), ("page", run.url),
     ], note="" if build is not None else f"no build of it: {state_of(known)}")  # fmt: skip
@@ -132,7 +108,7 @@ def overview(known: Known, run: Run) -> Section:
 def steps_section(steps: Sequence[Json]) -> Section:
     """The steps in their order."""
     table: list[tuple[str, ...]] = [("STEP", "STATE", "TOOK", "SAID")]
-    table += [(text(s.get("name")), word(s), _took(mapping.took(s)), text(s.get("state_string"))) for s in steps]
+    table += [(text(s.get("name")), word(s), took(mapping.took(s)), text(s.get("state_string"))) for s in steps]
     return Section(title="Steps", shape="table", table=tuple(table), note="" if steps else "no step has begun")
 
 
@@ -163,11 +139,11 @@ def _listed(value: Any) -> str:
 
 async def _step(source: BuildbotSource, known: Known, run: Run, stepid: int) -> list[Section]:
     step = await source.api.one(f"steps/{stepid}", "steps")
-    about = _fields([
+    about = fields([
         ("step", step.get("name")), ("number", step.get("number")), ("of", run.name), ("state", word(step)),
         ("said", step.get("state_string")), ("worker", text(prop(known.build, "workername"))),
         ("started", _when(step.get("started_at"))), ("ended", _when(step.get("complete_at"))),
-        ("took", _took(mapping.took(step))),
+        ("took", took(mapping.took(step))),
         ("links", ", ".join(f"{text(u.get('name'))} {text(section(u).get('url'))}" for u in rows(step, "urls"))),
     ])  # fmt: skip
 
@@ -176,5 +152,5 @@ async def _step(source: BuildbotSource, known: Known, run: Run, stepid: int) -> 
         return Section(title="Log", shape="text", text=lines.decode("utf-8", "replace"), note=why)
 
     if whole(step.get("results")) in mapping.BAD:
-        return [await _tab(failing.TITLE, failure(source, step, run.name)), about]
-    return [about, await _tab("Log", log())]
+        return [await tab(failing.TITLE, failure(source, step, run.name)), about]
+    return [about, await tab("Log", log())]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.ci import pacing
+from quarterdeck_adapters.ci.sections import paged
 from quarterdeck_adapters.codepipeline.client import Clients
 from quarterdeck_adapters.codepipeline.deployments import Deployments
 from quarterdeck_adapters.codepipeline.places import Place, place_of
@@ -15,8 +16,6 @@ from quarterdeck_adapters.codepipeline.settings import settings, shown_address
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Parameter, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref
-
-PAGE = 100
 
 
 class CodePipelineSource:
@@ -93,9 +92,7 @@ class CodePipelineSource:
         found = await self.runs.children(place)
         if not found:
             raise NotFound(f"#{place.execution[:8]} is gone", source=self.name, why="AWS keeps executions for a year")
-        start = int(page) if page.isascii() and page.isdigit() else 0
-        end = start + PAGE
-        return Listing(rows=found[start:end], total=len(found)), str(end) if end < len(found) else ""
+        return paged(found, page)
 
     async def describe(self, ref: Ref) -> Sequence[Section]:
         """The tabs of one thing. Raises QuarterdeckError."""

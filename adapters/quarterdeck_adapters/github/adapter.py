@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.ci import pacing
+from quarterdeck_adapters.ci.sections import paged
 from quarterdeck_adapters.github.api import Api, counting
 from quarterdeck_adapters.github.deployments import Deployments
 from quarterdeck_adapters.github.mapping import Home
@@ -18,8 +19,6 @@ from quarterdeck_adapters.github.workflows import Workflows
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Parameter, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref
-
-PAGE = 100
 
 
 class GithubSource:
@@ -107,9 +106,7 @@ class GithubSource:
             found = await self.pulls.children(place)
         else:
             raise Unsupported(f"nothing is inside a {ref.kind}", source=self.name)
-        start = int(page) if page.isascii() and page.isdigit() else 0
-        end = start + PAGE
-        return Listing(rows=found[start:end], total=len(found)), str(end) if end < len(found) else ""
+        return paged(found, page)
 
     async def describe(self, ref: Ref) -> Sequence[Section]:
         """The tabs of one thing. Raises QuarterdeckError."""

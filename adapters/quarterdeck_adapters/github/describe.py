@@ -6,19 +6,20 @@ A tab that cannot be read says so and spoils no other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.ci import failing
+from quarterdeck_adapters.ci.sections import fields, tab, took, when
 from quarterdeck_adapters.ci.values import Json, epoch, login, rows, section, sha_of, shown, size, text, whole
 from quarterdeck_adapters.github import failure, mapping
 from quarterdeck_adapters.github.mapping import word
 from quarterdeck_adapters.github.places import Place
-from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
+from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.kinds import Job
 from quarterdeck_lifecycle.ports import Section
-from quarterdeck_lifecycle.records import Ref, utc
+from quarterdeck_lifecycle.records import Ref
 
 if TYPE_CHECKING:
     from quarterdeck_adapters.github.adapter import GithubSource
@@ -43,37 +44,6 @@ async def describe(source: GithubSource, ref: Ref) -> Sequence[Section]:
 
         return await describe_deployment.describe(source, place)
     return await _pull(source, place)
-
-
-async def tab(title: str, work: Awaitable[S]) -> S | Section:
-    """A tab, or why it cannot be read. Raises AuthFailed, which is of the whole source."""
-    try:
-        return await work
-    except AuthFailed:
-        raise
-    except QuarterdeckError as error:
-        gone = isinstance(error, NotFound)
-        return Section(title=title, shape="text", note="none here" if gone else f"not read: {error.short}")
-
-
-def when(value: object) -> str:
-    """A time of the API for people."""
-    return utc(epoch(value)) or "-"
-
-
-def _took(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60}h{minutes % 60:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def fields(pairs: Sequence[tuple[str, object]], title: str = "Overview", note: str = "") -> Section:
-    """A tab of names and values, without those that have none."""
-    kept = tuple((name, text(value)) for name, value in pairs if value not in (None, "", "-"))
-    return Section(title=title, fields=kept, note=note)
 
 
 def _foreign(job: Job) -> Section:
@@ -138,7 +108,7 @@ def overview(run: Json, waits: str = "") -> Section:
         ("pull requests", pulls), ("started by", login(run, "actor")),
         ("this attempt by", login(run, "triggering_actor")),
         ("created", when(run.get("created_at"))), ("started", when(run.get("run_started_at"))),
-        ("updated", when(run.get("updated_at"))), ("took", _took(mapping.duration(run))),
+        ("updated", when(run.get("updated_at"))), ("took", took(mapping.duration(run))),
         ("id", run.get("id")), ("page", run.get("html_url")),
     ])  # fmt: skip
 
@@ -148,8 +118,8 @@ def jobs_section(jobs: Sequence[Json]) -> Section:
     ordered = sorted(jobs, key=lambda job: (not mapping.failed(job), not mapping.in_flight(job)))
     table: list[tuple[str, ...]] = [("JOB / STEP", "STATE", "TOOK", "RUNNER")]
     for job in ordered:
-        table.append((text(job.get("name")), word(job), _took(_seconds(job)), text(job.get("runner_name"))))
-        table += [(f"  {text(s.get('name'))}", word(s), _took(_seconds(s)), "") for s in rows(job, "steps")]
+        table.append((text(job.get("name")), word(job), took(_seconds(job)), text(job.get("runner_name"))))
+        table += [(f"  {text(s.get('name'))}", word(s), took(_seconds(s)), "") for s in rows(job, "steps")]
     return Section(title="Jobs and steps", shape="table", table=tuple(table))
 
 
@@ -179,7 +149,7 @@ async def _job(source: GithubSource, place: Place) -> list[Section]:
     labels = job.get("labels")
     steps: list[tuple[str, ...]] = [("#", "STEP", "STATE", "TOOK")]
     steps += [
-        (text(s.get("number")), text(s.get("name")), word(s), _took(_seconds(s))) for s in rows(job, "steps")
+        (text(s.get("number")), text(s.get("name")), word(s), took(_seconds(s))) for s in rows(job, "steps")
     ]
     about = fields([
         ("job", job.get("name")), ("workflow", job.get("workflow_name")), ("state", word(job)),
@@ -188,7 +158,7 @@ async def _job(source: GithubSource, place: Place) -> list[Section]:
         ("group", job.get("runner_group_name")),
         ("labels", ", ".join(map(text, labels)) if isinstance(labels, list) else ""),
         ("started", when(job.get("started_at"))), ("ended", when(job.get("completed_at"))),
-        ("took", _took(_seconds(job))), ("page", job.get("html_url")),
+        ("took", took(_seconds(job))), ("page", job.get("html_url")),
     ])  # fmt: skip
     note = "" if len(steps) > 1 else "no step has begun"
     sections = [Section(title="Steps", shape="table", table=tuple(steps), note=note), about]
@@ -206,7 +176,7 @@ async def _pull(source: GithubSource, place: Place) -> list[Section]:
         found, statuses = await source.pulls.checks(place.slug, sha)
         table: list[tuple[str, ...]] = [("CHECK", "STATE", "TOOK", "BY")]
         table += [
-            (text(c.get("name")), word(c), _took(_seconds(c)), text(section(c, "app").get("name")))
+            (text(c.get("name")), word(c), took(_seconds(c)), text(section(c, "app").get("name")))
             for c in sorted(found, key=lambda check: (not mapping.failed(check), not mapping.in_flight(check)))
         ]
         table += [(text(s.get("context")), text(s.get("state")), "-", text(s.get("description"))) for s in statuses]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from quarterdeck_adapters.ci import failing
+from quarterdeck_adapters.ci.sections import fields, tab, when
 from quarterdeck_adapters.ci.values import Json, login, rows, section, sha_of, shown, text, whole
 from quarterdeck_adapters.github import deployment_mapping as mapped
 from quarterdeck_adapters.github import failure
-from quarterdeck_adapters.github.describe import commit_section, fields, tab, when
+from quarterdeck_adapters.github.describe import commit_section
 from quarterdeck_adapters.github.places import Place
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.ports import Section

@@ -252,11 +252,3 @@ def job_record(payload: Json, home: Home, run: int) -> Job:
         runner=text(payload.get("runner_name")),
         attempt=whole(payload.get("run_attempt")) or 1,
     )
-
-
-_ORDER = (Status.BAD, Status.LOOK, Status.WAITING, Status.RUNNING, Status.QUEUED)
-
-
-def trouble_order(job: Job) -> int:
-    """Failed jobs first, then what goes on, then the rest as the forge lists it."""
-    return _ORDER.index(job.status) if job.status in _ORDER else len(_ORDER)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from quarterdeck_adapters.ci.asking import ask_each
+from quarterdeck_adapters.ci.sections import trouble_order
 from quarterdeck_adapters.ci.values import Json, epoch, rows, section, sha_of, text, whole
 from quarterdeck_adapters.github import pull_mapping
 from quarterdeck_adapters.github.api import Api, together
-from quarterdeck_adapters.github.mapping import Home, trouble_order
+from quarterdeck_adapters.github.mapping import Home
 from quarterdeck_adapters.github.places import Place
 from quarterdeck_adapters.github.pull_mapping import PullFacts
 from quarterdeck_lifecycle.errors import Forbidden, NotFound, QuarterdeckError

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from quarterdeck_adapters.ci.asking import ask_each
+from quarterdeck_adapters.ci.sections import trouble_order
 from quarterdeck_adapters.ci.values import Json, epoch, known, rows, shown, text, whole
 from quarterdeck_adapters.github import mapping, queueing
 from quarterdeck_adapters.github.api import Api, together
@@ -154,7 +155,7 @@ class Runs:
         """The jobs as rows: the failed ones first."""
         home = self.home(place.slug)
         return sorted(
-            (mapping.job_record(job, home, place.number) for job in await self.jobs(place)), key=mapping.trouble_order
+            (mapping.job_record(job, home, place.number) for job in await self.jobs(place)), key=trouble_order
         )
 
     def record(self, run: Json, slug: str) -> Run:

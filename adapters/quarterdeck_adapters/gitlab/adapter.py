@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.ci import pacing
 from quarterdeck_adapters.ci.api import counting
+from quarterdeck_adapters.ci.sections import paged
 from quarterdeck_adapters.gitlab.api import GitlabApi
 from quarterdeck_adapters.gitlab.deploys import Deploys
 from quarterdeck_adapters.gitlab.gates import Gates
@@ -20,7 +21,6 @@ from quarterdeck_lifecycle.errors import NotFound, Unsupported
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Parameter, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref
 
-PAGE = 100
 OPTIONS = frozenset({"runs", "private_token"})
 
 
@@ -128,9 +128,7 @@ class GitlabSource:
         elif ref.kind != "run":
             raise Unsupported(f"nothing is inside a {ref.kind}", source=self.name)
         found = await jobtree.children(self.runs, place, self.projects.home(place.path))
-        start = int(page) if page.isascii() and page.isdigit() else 0
-        end = start + PAGE
-        return Listing(rows=found[start:end], total=len(found)), str(end) if end < len(found) else ""
+        return paged(found, page)
 
     async def describe(self, ref: Ref) -> Sequence[Section]:
         """The tabs of one thing; of what failed the failure first. Raises QuarterdeckError."""

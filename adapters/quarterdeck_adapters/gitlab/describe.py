@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck_adapters.blocking import call
 from quarterdeck_adapters.ci import failing
+from quarterdeck_adapters.ci.sections import fields, tab, took, when
 from quarterdeck_adapters.ci.timing import median
-from quarterdeck_adapters.ci.values import Json, epoch, rows, section, sha_of, shown, size, text, whole
+from quarterdeck_adapters.ci.values import Json, rows, section, sha_of, shown, size, text, whole
 from quarterdeck_adapters.gitlab import loglines, logs, mapping
 from quarterdeck_adapters.gitlab.deploys import job_place
 from quarterdeck_adapters.gitlab.gates import approvers, left
@@ -19,7 +20,7 @@ from quarterdeck_adapters.gitlab.places import Place
 from quarterdeck_config.masking import mask_mapping
 from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
 from quarterdeck_lifecycle.ports import Section
-from quarterdeck_lifecycle.records import Ref, utc
+from quarterdeck_lifecycle.records import Ref
 
 if TYPE_CHECKING:
     from quarterdeck_adapters.gitlab.adapter import GitlabSource
@@ -39,38 +40,6 @@ async def describe(source: GitlabSource, ref: Ref) -> Sequence[Section]:
     from quarterdeck_adapters.gitlab import describe_merge
 
     return await describe_merge.describe(source, place)
-
-
-async def tab(title: str, work: Awaitable[Section]) -> Section:
-    """A tab, or why it could not be read."""
-    try:
-        return await work
-    except AuthFailed:
-        raise
-    except QuarterdeckError as error:
-        note = "none here" if isinstance(error, NotFound) else f"not read: {error.short}"
-        return Section(title=title, shape="text", note=note)
-
-
-def when(value: object) -> str:
-    """An instant for people."""
-    return utc(epoch(value)) or "-"
-
-
-def took(value: object) -> str:
-    """A duration in seconds for people."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return "-"
-    minutes, rest = divmod(round(value), 60)
-    if minutes >= 60:
-        return f"{minutes // 60}h{minutes % 60:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def fields(pairs: Sequence[tuple[str, object]], title: str = "Overview", note: str = "") -> Section:
-    """The pairs that have a value."""
-    kept = tuple((name, text(value)) for name, value in pairs if value not in (None, "", "-"))
-    return Section(title=title, fields=kept, note=note)
 
 
 async def failure(source: GitlabSource, place: Place, job: Json) -> Section:

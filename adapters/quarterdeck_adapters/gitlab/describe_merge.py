@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck_adapters.blocking import call
+from quarterdeck_adapters.ci.sections import fields, tab, took, when
 from quarterdeck_adapters.ci.values import Json, rows, section, shown, text
 from quarterdeck_adapters.gitlab import mapping, merge_mapping
-from quarterdeck_adapters.gitlab.describe import fields, tab, took, when
 from quarterdeck_adapters.gitlab.places import Place
 from quarterdeck_lifecycle.ports import Section
 

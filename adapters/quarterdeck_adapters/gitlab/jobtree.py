@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from quarterdeck_adapters.ci.api import together
+from quarterdeck_adapters.ci.sections import trouble_order
 from quarterdeck_adapters.ci.values import Json, section, shown, text, whole
 from quarterdeck_adapters.gitlab import mapping
 from quarterdeck_adapters.gitlab.mapping import Home
@@ -75,4 +76,4 @@ async def children(runs: Runs, place: Place, home: Home) -> list[Job]:
             made += job_rows(answer, home, child, name)
         elif not isinstance(answer, QuarterdeckError):
             raise answer
-    return sorted(made, key=mapping.trouble_order)
+    return sorted(made, key=trouble_order)

@@ -250,12 +250,3 @@ def job_record(job: Json, home: Home, run: int, attempt: int = 1, *, superseded:
         attempt=attempt,
         superseded=superseded,
     )
-
-
-_ORDER = (Status.BAD, Status.LOOK, Status.WAITING, Status.RUNNING, Status.QUEUED)
-
-
-def trouble_order(job: Job) -> int:
-    """Failed jobs first, then what goes on, then the rest as GitLab runs it."""
-    return _ORDER.index(job.status) if job.status in _ORDER else len(_ORDER)
-

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.ci import pacing
+from quarterdeck_adapters.ci.sections import paged
 from quarterdeck_adapters.jenkins.api import Api
 from quarterdeck_adapters.jenkins.logs import MODE, last_words
 from quarterdeck_adapters.jenkins.mapping import Home
@@ -19,7 +20,6 @@ from quarterdeck_lifecycle.errors import NotFound, Unsupported
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Parameter, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref
 
-PAGE = 100
 _OPTIONS = {"builds": (BUILDS, 200), "jobs": (JOBS, 1000)}
 
 
@@ -111,9 +111,7 @@ class JenkinsSource:
         if run.state == "queued":
             return Listing(rows=(), total=0, partial=f"it waits in the queue: {run.queued_for}"), ""
         found = await self.stages.children(run, plain=not is_pipeline(payload))
-        start = int(page) if page.isascii() and page.isdigit() else 0
-        end = start + PAGE
-        return Listing(rows=found[start:end], total=len(found)), str(end) if end < len(found) else ""
+        return paged(found, page)
 
     async def describe(self, ref: Ref) -> Sequence[Section]:
         """The tabs of one thing. Raises QuarterdeckError."""

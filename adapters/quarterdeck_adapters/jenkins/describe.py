@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck_adapters.ci import failing
+from quarterdeck_adapters.ci.sections import fields, tab, took
 from quarterdeck_adapters.ci.values import Json, rows, section, shown, text
 from quarterdeck_adapters.jenkins import checkouts, mapping
 from quarterdeck_adapters.jenkins.logs import last_part
 from quarterdeck_adapters.jenkins.places import WHOLE, Place, job_in, path_of
 from quarterdeck_adapters.jenkins.runs import is_pipeline
-from quarterdeck_lifecycle.errors import AuthFailed, NotFound, QuarterdeckError
+from quarterdeck_lifecycle.errors import NotFound
 from quarterdeck_lifecycle.kinds import Job, Run
 from quarterdeck_lifecycle.ports import Section
 from quarterdeck_lifecycle.records import Ref, Status, utc
@@ -35,45 +36,21 @@ async def describe(source: JenkinsSource, ref: Ref) -> Sequence[Section]:
     return await _run(source, run, payload)
 
 
-async def _tab(title: str, work: Awaitable[Section]) -> Section:
-    try:
-        return await work
-    except AuthFailed:
-        raise
-    except QuarterdeckError as error:
-        gone = isinstance(error, NotFound)
-        return Section(title=title, shape="text", note="none here" if gone else f"not read: {error.short}")
-
-
-def _took(seconds: float | None) -> str:
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60}h{minutes % 60:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def _fields(pairs: Sequence[tuple[str, object]], title: str = "Overview") -> Section:
-    kept = tuple((name, text(value)) for name, value in pairs if value not in (None, "", "-"))
-    return Section(title=title, fields=kept)
-
-
 def overview(run: Run, payload: Json) -> Section:
     """What a build is, in fields."""
     spoken = "; ".join(shown(c.get("shortDescription")) for c in checkouts.causes(rows(payload, "actions")))
-    return _fields([
+    return fields([
         ("job", job_in(run.ref.id)), ("number", run.number), ("state", run.state),
         ("waits for", run.queued_for), ("stands at", run.where), ("failed at", run.note), ("repository",
         run.link("repository")), ("branch", run.branch), ("commit", run.head), ("cause", spoken),
         ("started by", run.actor), ("description", payload.get("description")), ("began", utc(run.started_at)),
         ("in the queue since", utc(run.created_at) if run.state == "queued" else ""), ("ended", utc(run.finished_at)),
-        ("took", _took(run.duration_s)), ("queue id", payload.get("queueId") or payload.get("id")), ("page", run.url),
+        ("took", took(run.duration_s)), ("queue id", payload.get("queueId") or payload.get("id")), ("page", run.url),
     ])  # fmt: skip
 
 
 def _queue(run: Run, item: Json) -> Section:
-    return _fields([
+    return fields([
         ("why", run.queued_for), ("since", utc(run.created_at)), ("blocked", "yes" if item.get("blocked") else "no"),
         ("could run", "yes, an executor is missing" if item.get("buildable") else "not yet"),
         ("stuck", "yes: it waits longer than Jenkins expects" if item.get("stuck") else "no"),
@@ -131,8 +108,8 @@ async def _run(source: JenkinsSource, run: Run, payload: Json) -> list[Section]:
 
     first = []
     if run.state in ("failure", "unstable"):
-        first = [await _tab(failing.TITLE, failure(source, run, stages, where))]
-    rest = await asyncio.gather(_tab("Changes", changes()), _tab("Artefacts", artefacts()))
+        first = [await tab(failing.TITLE, failure(source, run, stages, where))]
+    rest = await asyncio.gather(tab("Changes", changes()), tab("Artefacts", artefacts()))
     return [*first, overview(run, payload), stages_section(stages), given(payload), *rest]
 
 
@@ -140,9 +117,9 @@ def stages_section(stages: Sequence[Job]) -> Section:
     """Stages with their steps, the failed ones first."""
     table: list[tuple[str, ...]] = [("STAGE / STEP", "STATE", "TOOK", "NODE")]
     for job in stages:
-        took = job.finished_at - job.started_at if job.finished_at and job.started_at else None
-        table.append((job.name, job.state, _took(took), job.runner))
-        table += [(f"  {name}", state, _took(seconds), "") for name, state, _, seconds in job.steps]
+        passed = job.finished_at - job.started_at if job.finished_at and job.started_at else None
+        table.append((job.name, job.state, took(passed), job.runner))
+        table += [(f"  {name}", state, took(seconds), "") for name, state, _, seconds in job.steps]
     return Section(title="Stages and steps", shape="table", table=tuple(table))
 
 
@@ -152,5 +129,5 @@ async def _stage(source: JenkinsSource, run: Run, place: Place) -> list[Section]
     job = mapping.job_record(stage, run.ref.id, source.home)
     tabs = [stages_section([job])]
     if mapping.failed(stage):
-        tabs.insert(0, await _tab(failing.TITLE, failure(source, run, [job], where)))
+        tabs.insert(0, await tab(failing.TITLE, failure(source, run, [job], where)))
     return tabs

@@ -34,7 +34,6 @@ _STATUS = {
     "queued": Status.QUEUED,
 }  # fmt: skip
 _PULL = re.compile(r"(?:PR|MR)-(\d{1,9})(?:-(?:head|merge))?")
-_ORDER = (Status.BAD, Status.LOOK, Status.WAITING, Status.RUNNING, Status.QUEUED)
 ENDED = frozenset({"success", "failure", "unstable", "aborted", "not built"})
 
 
@@ -281,10 +280,6 @@ def whole_job(run: Run, home: Home) -> Job:
         finished_at=run.finished_at,
     )  # fmt: skip
 
-
-def trouble_order(job: Job) -> int:
-    """What failed first, then what goes on, then the rest as the stages follow each other."""
-    return _ORDER.index(job.status) if job.status in _ORDER else len(_ORDER)
 
 
 def rested(runs: Iterable[Run]) -> list[Run]:

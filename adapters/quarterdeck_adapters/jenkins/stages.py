@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from quarterdeck_adapters.ci.api import together
+from quarterdeck_adapters.ci.sections import trouble_order
 from quarterdeck_adapters.ci.values import Json, rows, shown, text
 from quarterdeck_adapters.jenkins import mapping
 from quarterdeck_adapters.jenkins.api import Api
@@ -121,7 +122,7 @@ class Stages:
             if isinstance(full, BaseException) and not isinstance(full, QuarterdeckError):
                 raise full
             made.append(mapping.job_record(stage if isinstance(full, BaseException) else full, run.ref.id, self.home))
-        return sorted(made, key=mapping.trouble_order)
+        return sorted(made, key=trouble_order)
 
 
 def _id(node: Json) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.ci import pacing
 from quarterdeck_adapters.ci.api import counting
+from quarterdeck_adapters.ci.sections import paged
 from quarterdeck_adapters.ci.values import Json, section, text
 from quarterdeck_adapters.travis.api import TravisApi
 from quarterdeck_adapters.travis.builds import BUILDS, Builds
@@ -18,8 +19,6 @@ from quarterdeck_adapters.travis.rights import Rights
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
 from quarterdeck_lifecycle.ports import Action, Listing, LogBatch, LogOptions, Parameter, Probe, Section
 from quarterdeck_lifecycle.records import Record, Ref
-
-PAGE = 100
 
 
 class TravisSource:
@@ -127,9 +126,7 @@ class TravisSource:
         place = self.place(ref)
         await self.builds.read(place)
         found = await self.builds.children(place)
-        start = int(page) if page.isascii() and page.isdigit() else 0
-        end = start + PAGE
-        return Listing(rows=found[start:end], total=len(found)), str(end) if end < len(found) else ""
+        return paged(found, page)
 
     async def describe(self, ref: Ref) -> Sequence[Section]:
         """The tabs of one thing: of one that failed, its failure first. Raises QuarterdeckError."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from quarterdeck_adapters.ci.api import together
 from quarterdeck_adapters.ci.asking import ask_each
+from quarterdeck_adapters.ci.sections import trouble_order
 from quarterdeck_adapters.ci.timing import with_medians
 from quarterdeck_adapters.ci.values import Json, epoch, known, section, text, whole
 from quarterdeck_adapters.travis import logs, mapping
@@ -139,7 +140,7 @@ class Builds:
         told = await together(self._steps(place._replace(job=whole(job.get("id")) or 0), job) for job in bad)
         known = {id(job): steps for job, steps in zip(bad, told, strict=True) if isinstance(steps, Told)}
         made = [mapping.job_record(job, home, place.number, known.get(id(job), Told(()))) for job in jobs]
-        return sorted(made, key=mapping.trouble_order)
+        return sorted(made, key=trouble_order)
 
     async def _steps(self, place: Place, job: Json) -> Told:
         """What the log of a job that failed tells of its commands; asked once for each of its ends."""

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from quarterdeck_adapters.ci import failing
-from quarterdeck_adapters.ci.values import Json, epoch, login, section, text, whole
+from quarterdeck_adapters.ci.sections import fields, took, when
+from quarterdeck_adapters.ci.values import Json, login, section, text, whole
 from quarterdeck_adapters.travis import logs, mapping
 from quarterdeck_adapters.travis.mapping import word
 from quarterdeck_adapters.travis.places import Place
 from quarterdeck_lifecycle.errors import AuthFailed, QuarterdeckError
 from quarterdeck_lifecycle.ports import Section
-from quarterdeck_lifecycle.records import Ref, utc
+from quarterdeck_lifecycle.records import Ref
 
 if TYPE_CHECKING:
     from quarterdeck_adapters.travis.adapter import TravisSource
@@ -22,25 +23,6 @@ async def describe(source: TravisSource, ref: Ref) -> Sequence[Section]:
     """The tabs of one thing. Raises QuarterdeckError when the thing itself cannot be read."""
     place = source.place(ref)
     return await (_job(source, place) if ref.kind == "job" else _build(source, place))
-
-
-def _when(value: object) -> str:
-    return utc(epoch(value)) or "-"
-
-
-def took(seconds: float | None) -> str:
-    """A duration for people."""
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60}h{minutes % 60:02}m"
-    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def _fields(pairs: Sequence[tuple[str, object]]) -> Section:
-    kept = tuple((name, text(value)) for name, value in pairs if value not in (None, "", "-"))
-    return Section(title="Overview", fields=kept)
 
 
 async def _seen(source: TravisSource, place: Place) -> tuple[logs.Seen | None, str]:
@@ -84,13 +66,13 @@ def overview(build: Json) -> Section:
     """What a build is, in fields."""
     pull = text(build.get("pull_request_number"))
     machine = whole(build.get("duration"))
-    return _fields([
+    return fields([
         ("number", build.get("number")), ("state", word(build)), ("event", build.get("event_type")),
         ("branch", section(build, "branch").get("name")), ("tag", section(build, "tag").get("name")),
         ("pull request", f"#{pull} {text(build.get('pull_request_title'))}" if pull else ""),
         ("commit", section(build, "commit").get("sha")), ("started by", login(build, "created_by")),
-        ("started", _when(build.get("started_at"))), ("ended", _when(build.get("finished_at"))),
-        ("updated", _when(build.get("updated_at"))), ("took", took(mapping.seconds(build))),
+        ("started", when(build.get("started_at"))), ("ended", when(build.get("finished_at"))),
+        ("updated", when(build.get("updated_at"))), ("took", took(mapping.seconds(build))),
         ("all jobs together", took(float(machine)) if machine is not None else ""), ("id", build.get("id")),
         ("compare", section(build, "commit").get("compare_url")),
     ])  # fmt: skip
@@ -116,7 +98,7 @@ def commit_section(build: Json) -> Section:
     commit = section(build, "commit")
     lines = [
         f"commit {text(commit.get('sha'))}", f"Ref:    {text(commit.get('ref'))}",
-        f"Date:   {_when(commit.get('committed_at'))}", "", text(commit.get("message")),
+        f"Date:   {when(commit.get('committed_at'))}", "", text(commit.get("message")),
     ]  # fmt: skip
     return Section(title="Commit", shape="text", text="\n".join(lines))
 
@@ -127,13 +109,13 @@ async def _job(source: TravisSource, place: Place) -> list[Section]:
     tabs = [steps_section(seen, why)]
     if mapping.word(job) in mapping.FAILED:
         tabs.insert(0, failure(job, seen, why))
-    about = _fields([
+    about = fields([
         ("job", mapping.job_name(job)), ("number", job.get("number")), ("state", word(job)),
         ("waits", mapping.waits_for(job)), ("stage", mapping.stage_of(job)),
         ("may fail", "yes" if job.get("allow_failure") is True else ""), ("queue", job.get("queue")),
-        ("commit", section(job, "commit").get("sha")), ("created", _when(job.get("created_at"))),
-        ("started", _when(job.get("started_at"))), ("ended", _when(job.get("finished_at"))),
-        ("took", took(mapping.seconds(job))), ("restarted", _when(job.get("restarted_at"))),
+        ("commit", section(job, "commit").get("sha")), ("created", when(job.get("created_at"))),
+        ("started", when(job.get("started_at"))), ("ended", when(job.get("finished_at"))),
+        ("took", took(mapping.seconds(job))), ("restarted", when(job.get("restarted_at"))),
         ("restarted by", login(job, "restarted_by")),
         ("variables", " ".join(name for name, _ in mapping.variables(job))), ("id", job.get("id")),
     ])  # fmt: skip

@@ -251,11 +251,3 @@ def job_record(job: Json, home: Home, build: int, told: Told = Told(())) -> Job:
         run=run, steps=tuple((ran.command, ran.state, str(ran.status), ran.seconds) for ran in told.ran),
         started_at=started, finished_at=finished, runner=text(job.get("queue")), stage=stage_of(job),
     )  # fmt: skip
-
-
-_ORDER = (Status.BAD, Status.LOOK, Status.WAITING, Status.RUNNING, Status.QUEUED)
-
-
-def trouble_order(job: Job) -> int:
-    """Failed jobs first, then what goes on, then the rest as Travis lists it."""
-    return _ORDER.index(job.status) if job.status in _ORDER else len(_ORDER)
