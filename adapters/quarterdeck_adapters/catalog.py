@@ -1,7 +1,7 @@
 """The catalog of systems: a name, where its adapter lives, and what brings it. Nothing is imported until used.
 
 Third parties add theirs by the entry point group `quarterdeck.adapters`: the name of the system, and
-`module:Class` as value.
+`module:Class` as value; the module may also offer `async discover(context) -> candidates`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,34 @@ from quarterdeck_lifecycle.ports import Source
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A system: `target` is `module:Class`; the module also offers `async discover(context) -> candidates`."""
+    """A system: `target` is `module:Class`; the module `discovery`, if any, has `async discover(context)`."""
 
     system: str
     target: str
+    discovery: str = ""
     hint: str = ""
 
 
+def _room(system: str, target: str, discovery: str = "", hint: str = "") -> Entry:
+    """A system of ours; the modules are those of its room. Looking for it imports less than driving it."""
+    room = f"quarterdeck_adapters.{system}"
+    return Entry(system, f"{room}.{target}", discovery and f"{room}.{discovery}", hint)
+
+
 BUILT_IN = (
-    Entry("git", "quarterdeck_adapters.git:GitSource", "install git"),
-    Entry("docker", "quarterdeck_adapters.docker:DockerSource"),
-    Entry("registry", "quarterdeck_adapters.registry:RegistrySource"),
-    Entry("mlflow", "quarterdeck_adapters.mlflow:MlflowSource"),
-    Entry("prometheus", "quarterdeck_adapters.prometheus:PrometheusSource"),
-    Entry("github", "quarterdeck_adapters.github:GithubSource"),
-    Entry("gitlab", "quarterdeck_adapters.gitlab:GitlabSource"),
-    Entry("jenkins", "quarterdeck_adapters.jenkins:JenkinsSource"),
-    Entry("travis", "quarterdeck_adapters.travis:TravisSource"),
-    Entry("codepipeline", "quarterdeck_adapters.codepipeline:CodePipelineSource", "pip install quarterdeck[aws]"),
-    Entry("buildbot", "quarterdeck_adapters.buildbot:BuildbotSource"),
-    Entry("host", "quarterdeck_adapters.host:HostSource"),
-    Entry("local", "quarterdeck_adapters.local.discovery:LocalSource"),
+    _room("git", "source:GitSource", "finding", hint="install git"),
+    _room("docker", "adapter:DockerSource", "discovery"),
+    _room("registry", "source:RegistrySource", "discovery"),
+    _room("mlflow", "adapter:MlflowSource", "discovery"),
+    _room("prometheus", "source:PrometheusSource", "discovery"),
+    _room("github", "adapter:GithubSource", "discovery"),
+    _room("gitlab", "adapter:GitlabSource"),
+    _room("jenkins", "adapter:JenkinsSource"),
+    _room("travis", "adapter:TravisSource"),
+    _room("codepipeline", "adapter:CodePipelineSource", hint="pip install quarterdeck[aws]"),
+    _room("buildbot", "adapter:BuildbotSource", "discovery"),
+    _room("host", "adapter:HostSource", "adapter"),
+    _room("local", "discovery:LocalSource", "discovery"),
 )
 
 
@@ -47,7 +54,7 @@ BUILT_IN = (
 def _third_party() -> tuple[Entry, ...]:
     from importlib.metadata import entry_points
 
-    return tuple(Entry(ep.name, ep.value) for ep in entry_points(group="quarterdeck.adapters"))
+    return tuple(Entry(ep.name, ep.value, ep.module) for ep in entry_points(group="quarterdeck.adapters"))
 
 
 def entries() -> Iterator[Entry]:
@@ -69,10 +76,9 @@ def find(system: str) -> Entry:
     raise Unsupported(f"no adapter for the system {system!r}", why=f"known are {known}")
 
 
-def _load(entry: Entry) -> tuple[Any, str]:
-    module, _, name = entry.target.partition(":")
+def _module(entry: Entry, module: str) -> Any:
     try:
-        return import_module(module), name
+        return import_module(module)
     except ImportError as error:
         raise ToolMissing(
             f"the adapter for {entry.system} cannot be loaded",
@@ -82,12 +88,19 @@ def _load(entry: Entry) -> tuple[Any, str]:
         ) from error
 
 
+def load(system: str) -> type:
+    """The adapter's class. Importing takes up to a tenth of a second. Raises ToolMissing or Unsupported."""
+    entry = find(system)
+    module, _, name = entry.target.partition(":")
+    found: type = getattr(_module(entry, module), name)
+    return found
+
+
 def make(config: SourceConfig, context: Context) -> Source:
     """The adapter for a configured source. Raises QuarterdeckError; an adapter that fails to start ends nobody else."""
     entry = find(config.system)
-    module, name = _load(entry)
     try:
-        source: Source = getattr(module, name)(config, context)
+        source: Source = load(config.system)(config, context)
     except QuarterdeckError:
         raise
     except Exception as error:
@@ -97,7 +110,6 @@ def make(config: SourceConfig, context: Context) -> Source:
 
 
 def discoverer(entry: Entry) -> Discover | None:
-    """The passive discovery of a system, when it has one."""
-    module, _ = _load(entry)
-    found: Discover | None = getattr(module, "discover", None)
+    """The passive discovery of a system, when it has one. Raises ToolMissing."""
+    found: Discover | None = getattr(_module(entry, entry.discovery), "discover", None) if entry.discovery else None
     return found

@@ -6,10 +6,12 @@ import asyncio
 import email.utils
 import ipaddress
 import re
+import sys
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -32,7 +34,12 @@ from quarterdeck_lifecycle.permit import require
 from quarterdeck_lifecycle.ports import Budget
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
+
+# httpx imports its own command line, which imports rich, pygments and more, where it can: half of its start.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 
 MAX_BODY = 64 * 1024 * 1024
 OFF_LOOP = 256 * 1024
@@ -90,6 +97,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+@cache
+def public_tls(verify: bool) -> ssl.SSLContext:
+    """TLS of every client here: verified against the public authorities (30 ms to read), or not verified."""
+    import httpx
+
+    return httpx.create_ssl_context(verify, trust_env=False)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -196,13 +211,10 @@ class HttpClient:
 
             import httpx
 
-            verify: ssl.SSLContext | bool = not self._insecure
-            if self._ca_file:
-                verify = ssl.create_default_context(cafile=self._ca_file)
-            elif self.base_url.startswith("http:"):
-                verify = False
+            plain = self.base_url.startswith("http:")
+            own = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None
             self._client = httpx.AsyncClient(
-                verify=verify,
+                verify=own or public_tls(not (plain or self._insecure)),
                 transport=self._transport,
                 timeout=httpx.Timeout(self.deadline, connect=min(self.deadline, 5.0)),
                 limits=httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=30),

@@ -22,7 +22,7 @@ from botocore.validate import ParamValidator
 
 from parts.practice import NOW, Clock
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.codepipeline import CodePipelineSource
+from quarterdeck_adapters.codepipeline.adapter import CodePipelineSource
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_demo.codepipeline import CodePipelineServer
 from quarterdeck_demo.faults import Faults

@@ -9,7 +9,7 @@ from typing import Any
 from parts.operating import Bench
 from parts.practice import Clock
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.github import GithubSource
+from quarterdeck_adapters.github.adapter import GithubSource
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.github import GitHubServer

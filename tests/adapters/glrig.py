@@ -8,7 +8,7 @@ from typing import Any
 
 from parts.practice import Clock
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.gitlab import GitlabSource
+from quarterdeck_adapters.gitlab.adapter import GitlabSource
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.gitlab import PROJECTS, GitlabServer

@@ -12,7 +12,7 @@ from typing import Any, cast
 from parts.operating import Bench
 from parts.practice import NOW, Clock
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.jenkins import JenkinsSource
+from quarterdeck_adapters.jenkins.adapter import JenkinsSource
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.jenkins import JenkinsServer

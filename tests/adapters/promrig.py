@@ -12,7 +12,7 @@ import httpx
 from parts.process import wait_until
 from parts.prom import Alertmanager, Exporter, Prometheus
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.prometheus import PrometheusSource
+from quarterdeck_adapters.prometheus.source import PrometheusSource
 from quarterdeck_config.schema import Config
 from quarterdeck_demo.prometheus import AlertmanagerServer, PrometheusServer
 from quarterdeck_demo.server import Server

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.registry import RegistrySource
+from quarterdeck_adapters.registry.source import RegistrySource
 from quarterdeck_config.schema import Config
 from quarterdeck_demo.oci import Blob, Image, build_image, build_index, digest
 from quarterdeck_demo.registry import RegistryServer

@@ -9,7 +9,7 @@ import pytest
 
 from parts.buildbot_rig import context, eventually, opened, runs, the_run
 from parts.buildbot_server import FAILS, PASSES, BuildbotServer
-from quarterdeck_adapters.buildbot import BuildbotSource
+from quarterdeck_adapters.buildbot.adapter import BuildbotSource
 from quarterdeck_adapters.buildbot.discovery import identify
 from quarterdeck_lifecycle.busy import Busy
 from quarterdeck_lifecycle.errors import NotFound, Unsupported

@@ -14,7 +14,7 @@ from parts.buildbot_recorded import ASKED, BUILD, WORKER
 from parts.buildbot_rig import context, opened
 from parts.practice import Clock
 from quarterdeck_adapters.base import Published, SourceConfig
-from quarterdeck_adapters.buildbot import BuildbotSource
+from quarterdeck_adapters.buildbot.adapter import BuildbotSource
 from quarterdeck_adapters.buildbot.discovery import discover, identify
 from quarterdeck_adapters.buildbot.events import Ear
 from quarterdeck_demo.faults import Faults, Html, Reset, Status, Truncate

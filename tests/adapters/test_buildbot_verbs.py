@@ -11,7 +11,7 @@ from parts import gitrepo
 from parts.buildbot_rig import opened, runs, the_run
 from parts.buildbot_server import BuildbotServer
 from parts.operating import Bench
-from quarterdeck_adapters.buildbot import BuildbotSource
+from quarterdeck_adapters.buildbot.adapter import BuildbotSource
 from quarterdeck_config.schema import SecretRef
 from quarterdeck_lifecycle.errors import AuthFailed, Conflict, Refused, Unsupported
 from quarterdeck_lifecycle.kinds import Run

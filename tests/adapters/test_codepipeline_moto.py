@@ -11,7 +11,7 @@ import pytest
 from adapters.awsrig import SCORER, TOGETHER, ask, run_in, runs_of, the_story
 from parts.practice import Clock
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.codepipeline import CodePipelineSource
+from quarterdeck_adapters.codepipeline.adapter import CodePipelineSource
 from quarterdeck_config.schema import Config
 from quarterdeck_demo.codepipeline import CodePipelineServer
 from quarterdeck_demo.codepipeline.definitions import PIPELINES, declaration

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from adapters.awsrig import API, NIGHTLY, SCORER, TOGETHER, Rig, rig, run_in, runs_of, the_story
-from quarterdeck_adapters.codepipeline import CodePipelineSource
+from quarterdeck_adapters.codepipeline.adapter import CodePipelineSource
 from quarterdeck_demo.story import Story
 from quarterdeck_lifecycle.errors import NotFound, Unsupported
 from quarterdeck_lifecycle.kinds import Deployment, Job

@@ -11,7 +11,8 @@ import pytest
 
 from parts.gitrepo import commit, commit_there, context, git, init, only, ref, repository, rows, source, with_remote
 from quarterdeck_adapters.base import SourceConfig
-from quarterdeck_adapters.git import GitSource, discover
+from quarterdeck_adapters.git.finding import discover
+from quarterdeck_adapters.git.source import GitSource
 from quarterdeck_lifecycle.errors import ToolMissing, Unsupported
 from quarterdeck_lifecycle.ports import Acts, Describes, Drills, Source, Watches
 from quarterdeck_lifecycle.records import Ref, Status

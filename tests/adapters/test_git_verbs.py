@@ -11,7 +11,7 @@ import pytest
 
 from parts.gitrepo import commit, commit_there, context, git, only, ref, repository, source, with_remote
 from quarterdeck_adapters.base import SourceConfig
-from quarterdeck_adapters.git import GitSource
+from quarterdeck_adapters.git.source import GitSource
 from quarterdeck_config.redact import redact
 from quarterdeck_lifecycle.actor import Actor
 from quarterdeck_lifecycle.errors import AuthFailed, Conflict, NotFound, QuarterdeckError, Refused, Unsupported

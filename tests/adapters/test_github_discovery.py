@@ -13,7 +13,9 @@ import pytest
 from adapters.ghrig import API, MODEL, Rig, rig
 from parts.practice import practice_story
 from quarterdeck_adapters.base import Candidate, Context, SourceConfig
-from quarterdeck_adapters.github import GithubSource, discover, discovery, stored
+from quarterdeck_adapters.github import discovery, stored
+from quarterdeck_adapters.github.adapter import GithubSource
+from quarterdeck_adapters.github.discovery import discover
 from quarterdeck_adapters.github.probing import Rights, remarks, scopes_of
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_config.secrets import resolve

@@ -16,8 +16,8 @@ import pytest
 
 from parts.gitrepo import context
 from quarterdeck_adapters.base import SourceConfig
-from quarterdeck_adapters.host import HostSource, discover
 from quarterdeck_adapters.host import sample as sampling
+from quarterdeck_adapters.host.adapter import HostSource, discover
 from quarterdeck_adapters.host.details import host_sections, size
 from quarterdeck_adapters.host.gpu import Nvml
 from quarterdeck_adapters.host.sample import Disk, Sample, cpu_percent, rate, significant, steady_rate

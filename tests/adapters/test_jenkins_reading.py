@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from adapters.jenkinsrig import DEPLOY, MAIN, ME, NIGHTLY, TRAIN, Rig, heard, rig, run_of, runs, sha
-from quarterdeck_adapters.jenkins import JenkinsSource
+from quarterdeck_adapters.jenkins.adapter import JenkinsSource
 from quarterdeck_config.schema import SecretRef
 from quarterdeck_demo.faults import ClockSkew, Hostile, Html, Status
 from quarterdeck_demo.messages import Request, Response, json_response

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from parts.mlflow_lab import Lab, practice, ref
-from quarterdeck_adapters.mlflow import MlflowSource
+from quarterdeck_adapters.mlflow.adapter import MlflowSource
 from quarterdeck_config.redact import redact
 from quarterdeck_demo.faults import BlackHole, Reset, Status
 from quarterdeck_demo.mlflow import MlflowAuth

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from parts.mlflow_lab import SIGNATURE, Lab, ml_model, practice, ref, rows, run_of, version_of
-from quarterdeck_adapters.mlflow import discover
 from quarterdeck_adapters.mlflow import registry as registry_module
+from quarterdeck_adapters.mlflow.discovery import discover
 from quarterdeck_lifecycle.errors import Conflict, Malformed, NotFound, Refused
 from quarterdeck_lifecycle.kinds import ModelVersion, RegisteredModel, TrainingRun
 from quarterdeck_lifecycle.permit import permit

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from parts.mlflow_lab import Lab, practice, ref, rows, version_of
-from quarterdeck_adapters.mlflow import MlflowSource, endpoints
+from quarterdeck_adapters.mlflow import endpoints
+from quarterdeck_adapters.mlflow.adapter import MlflowSource
 from quarterdeck_demo.faults import BlackHole, Faults
 from quarterdeck_demo.messages import Request, Response, json_response
 from quarterdeck_demo.server import Server

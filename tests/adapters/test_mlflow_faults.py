@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from parts.mlflow_lab import Lab, practice, rows, version_of
-from quarterdeck_adapters.mlflow import MlflowSource
 from quarterdeck_adapters.mlflow import history as history_module
+from quarterdeck_adapters.mlflow.adapter import MlflowSource
 from quarterdeck_demo.faults import (
     AnyFault,
     BlackHole,

@@ -11,8 +11,10 @@ import pytest
 
 from parts.mlflow_lab import Lab, practice
 from quarterdeck_adapters.base import Context, Published
-from quarterdeck_adapters.mlflow import MlflowSource, discover, discovery
+from quarterdeck_adapters.mlflow import discovery
+from quarterdeck_adapters.mlflow.adapter import MlflowSource
 from quarterdeck_adapters.mlflow.api import Api
+from quarterdeck_adapters.mlflow.discovery import discover
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_config.schema import Source as SourceConfig
 from quarterdeck_demo.faults import Faults, Html, Status

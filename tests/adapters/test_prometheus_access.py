@@ -9,7 +9,7 @@ import pytest
 
 from adapters.promrig import PracticeRig, make_source, make_story
 from quarterdeck_adapters.base import Context
-from quarterdeck_adapters.prometheus import discover
+from quarterdeck_adapters.prometheus.discovery import discover
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_demo.prometheus import WebAuth
 from quarterdeck_demo.server import Response, Server

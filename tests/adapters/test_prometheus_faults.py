@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.promrig import NOW, PracticeRig, make_story, rows
-from quarterdeck_adapters.prometheus import PrometheusSource
+from quarterdeck_adapters.prometheus.source import PrometheusSource
 from quarterdeck_config.schema import Series as SeriesConfig
 from quarterdeck_demo import faults as bad
 from quarterdeck_demo.hostile import HOSTILE

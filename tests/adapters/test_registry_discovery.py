@@ -9,7 +9,7 @@ import pytest
 
 from adapters.regrig import Rig, docker, practice_rig
 from quarterdeck_adapters.base import Context
-from quarterdeck_adapters.registry import discover
+from quarterdeck_adapters.registry.discovery import discover
 from quarterdeck_config.schema import Config
 from quarterdeck_demo.registry import BasicAuth
 from quarterdeck_demo.server import Request, Response, Server, json_response

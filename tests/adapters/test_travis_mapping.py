@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.travis import TravisSource, mapping, parts, places, steps
+from quarterdeck_adapters.travis import mapping, parts, places, steps
+from quarterdeck_adapters.travis.adapter import TravisSource
 from quarterdeck_adapters.travis.mapping import Home
 from quarterdeck_adapters.travis.rights import Rights
 from quarterdeck_adapters.travis.trigger import body_of

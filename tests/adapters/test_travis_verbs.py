@@ -10,7 +10,7 @@ import pytest
 
 from adapters.travisrig import CHURN, DASHBOARDS, SCORER, Rig, jobs, rig, runs
 from parts.operating import Bench
-from quarterdeck_adapters.travis import TravisSource
+from quarterdeck_adapters.travis.adapter import TravisSource
 from quarterdeck_demo.faults import BlackHole, Status
 from quarterdeck_demo.messages import Request, Response, json_response
 from quarterdeck_demo.travis.progress import LiveBuild

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from parts.practice import NOW, Clock
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.travis import TravisSource
+from quarterdeck_adapters.travis.adapter import TravisSource
 from quarterdeck_config.schema import Config, SecretRef
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.messages import Handler, Request, Response

@@ -14,7 +14,7 @@ from typing import Literal
 from parts.process import DEADLINE
 from quarterdeck.releasing.opfolder import OpFolder
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.docker import DockerSource
+from quarterdeck_adapters.docker.adapter import DockerSource
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.errors import QuarterdeckError
 from quarterdeck_lifecycle.permit import permit

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from parts.process import DEADLINE
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.buildbot import BuildbotSource
+from quarterdeck_adapters.buildbot.adapter import BuildbotSource
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.kinds import Run
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.git import GitSource
+from quarterdeck_adapters.git.source import GitSource
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.kinds import Repository
 from quarterdeck_lifecycle.records import Ref

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.mlflow import MlflowSource
+from quarterdeck_adapters.mlflow.adapter import MlflowSource
 from quarterdeck_config.schema import Config
 from quarterdeck_demo.faults import Faults
 from quarterdeck_demo.mlflow import MlflowAuth, MlflowServer

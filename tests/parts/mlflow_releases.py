@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from parts.mlflow_lab import Lab
-from quarterdeck_adapters.mlflow import MlflowSource
+from quarterdeck_adapters.mlflow.adapter import MlflowSource
 from quarterdeck_adapters.mlflow.release import AliasTarget
 from quarterdeck_lifecycle.permit import permit
 from quarterdeck_lifecycle.release.model import Change, GateRule, Identity, ProbeRule, Step

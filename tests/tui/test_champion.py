@@ -13,7 +13,7 @@ from parts.mlflow_releases import ALIAS, filled
 from quarterdeck.boot import Boot
 from quarterdeck.commands.champion import moment, print_champion
 from quarterdeck.releasing.aliaswatch import KEEP_S, AliasWatch
-from quarterdeck_adapters.mlflow import MlflowSource
+from quarterdeck_adapters.mlflow.adapter import MlflowSource
 from quarterdeck_demo.faults import Status
 from quarterdeck_lifecycle.errors import Unavailable
 from quarterdeck_lifecycle.hub import Hub

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,6 +22,7 @@ from quarterdeck_lifecycle.records import Record
 LED = ("registry", "mlflow", "prometheus", "buildbot")
 """Systems that engines have leads to, and so are looked for after them."""
 LEADS_S = 0.5
+T = TypeVar("T")
 
 
 async def ask(entries: Sequence[catalog.Entry], context: Context, deadline: float) -> list[Candidate]:
@@ -28,13 +30,19 @@ async def ask(entries: Sequence[catalog.Entry], context: Context, deadline: floa
 
     async def one(entry: catalog.Entry) -> Sequence[Candidate]:
         with suppress(QuarterdeckError, TimeoutError):
-            discover = await call(
-                lambda: catalog.discoverer(entry), deadline=deadline, source=entry.system, what="loading it"
-            )
+            discover = await loaded(entry, lambda: catalog.discoverer(entry))
             if discover is not None:
                 async with asyncio.timeout(deadline):
-                    return await discover(context)
+                    found = await discover(context)
+                if found:
+                    with suppress(QuarterdeckError):  # it is said where the source is made
+                        await loaded(entry, lambda: catalog.load(entry.system))
+                return found
         return ()
+
+    async def loaded(entry: catalog.Entry, load: Callable[[], T]) -> T:
+        """Imported on a thread: what is found is driven next, and the screen would wait for it."""
+        return await call(load, deadline=deadline, source=entry.system, what="loading it")
 
     answers = await asyncio.gather(*(one(entry) for entry in entries))
     return [candidate for answer in answers for candidate in answer]

@@ -1,5 +1,1 @@
 """Jenkins: folders, multibranch projects, the queue, stages, inputs and progressive logs."""
-
-from quarterdeck_adapters.jenkins.adapter import JenkinsSource
-
-__all__ = ["JenkinsSource"]

@@ -1,5 +1,1 @@
 """Travis CI as a source of builds."""
-
-from quarterdeck_adapters.travis.adapter import TravisSource
-
-__all__ = ["TravisSource"]

@@ -11,7 +11,7 @@ import pytest
 
 from contract.docker_subjects import Practice, Subject
 from quarterdeck_adapters.base import Context, SourceConfig
-from quarterdeck_adapters.docker import DockerSource
+from quarterdeck_adapters.docker.adapter import DockerSource
 from quarterdeck_config.schema import Config
 from quarterdeck_lifecycle.records import Record
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from parts.engine import Engine as Docker
 from parts.haproxy import CHECKED, Haproxy
-from quarterdeck_adapters.docker import DockerSource
+from quarterdeck_adapters.docker.adapter import DockerSource
 from quarterdeck_adapters.docker.release.container import ContainerTarget
 from quarterdeck_adapters.proxy import Proxy, make
 from quarterdeck_adapters.releasing.probe import NetProber

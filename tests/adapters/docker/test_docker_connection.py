@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from quarterdeck_adapters.base import Context
-from quarterdeck_adapters.docker import discover, endpoint
+from quarterdeck_adapters.docker import endpoint
 from quarterdeck_adapters.docker.client import Engine
+from quarterdeck_adapters.docker.discovery import discover
 from quarterdeck_adapters.docker.endpoint import Endpoint
 from quarterdeck_adapters.docker.faults import translate
 from quarterdeck_config.schema import Config
