@@ -78,6 +78,8 @@ async def _ask(place: str, evidence: str, meant: bool) -> Candidate:
             answer = await _answer(source)
         except QuarterdeckError as error:
             why = why or str(error)
+            if _nobody_listens(error) and urlsplit(f"//{host}").port:
+                break  # with TLS neither
             continue
         version = answer.headers.get("docker-distribution-api-version", "")
         if version:
@@ -88,6 +90,12 @@ async def _ask(place: str, evidence: str, meant: bool) -> Candidate:
             return Candidate(source, evidence, None, why)
     source = SourceConfig(name=name, system="registry", url=f"{schemes[0]}://{host}")
     return Candidate(source, evidence, None if meant else False, why)
+
+
+def _nobody_listens(error: QuarterdeckError) -> bool:
+    import httpx
+
+    return isinstance(error.__cause__, httpx.ConnectError)
 
 
 async def _answer(source: SourceConfig) -> Answer:
