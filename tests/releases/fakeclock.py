@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import heapq
 import logging
-import selectors
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ T = TypeVar("T")
 EPOCH = 1_790_000_000.0
 _RESOLUTION = 1e-6
 _TRIES = 20
+_MANY = 200
 
 
 class Deadlock(AssertionError):
@@ -55,33 +56,50 @@ class FakeClock:
         await asyncio.sleep(max(seconds, 0))
 
 
-class _Selector(selectors.DefaultSelector):
-    """Waits for nothing: instead of blocking it moves the timeline to the next timer."""
+class FakeLoop(asyncio.BaseEventLoop):
+    """An event loop whose time is a timeline's. It knows no file and no other thread: where asyncio's own loop asks the
+    kernel what is ready, and waits, this one moves the timeline to the next timer."""
 
     def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._made: list[asyncio.Task[Any]] = []
         super().__init__()
-        self._timeline = timeline
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if ready := super().select(0):
-            return ready
-        if timeout is None:
-            raise Deadlock("every task waits and no timer is set")
-        self._timeline.elapsed += max(timeout, 0)
-        return []
-
-
-class FakeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time is a timeline's."""
-
-    def __init__(self, timeline: Timeline) -> None:
-        self._timeline = timeline
-        super().__init__(_Selector(timeline))
         self._clock_resolution = _RESOLUTION
 
     def time(self) -> float:
         """Seconds on the timeline."""
         return self._timeline.elapsed
+
+    def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:
+        """As any loop, and known to this one: asyncio's own list holds every task of every loop there was."""
+        if len(self._made) > _MANY:
+            self._made = self.unfinished()
+        task = asyncio.Task(coro, loop=self, **options)
+        self._made.append(task)
+        return task
+
+    def unfinished(self) -> list[asyncio.Task[Any]]:
+        """Its tasks that have not ended."""
+        return [task for task in self._made if not task.done()]
+
+    def _run_once(self) -> None:
+        scheduled, ready, timeline = self._scheduled, self._ready, self._timeline
+        while scheduled and scheduled[0]._cancelled:
+            self._timer_cancelled_count -= 1
+            heapq.heappop(scheduled)._scheduled = False
+        if not ready and not self._stopping:
+            if not scheduled:
+                raise Deadlock("every task waits and no timer is set")
+            timeline.elapsed += max(scheduled[0]._when - timeline.elapsed, 0)
+        due = timeline.elapsed + _RESOLUTION
+        while scheduled and scheduled[0]._when < due:
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False
+            ready.append(handle)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
 
 def run(timeline: Timeline, main: Coroutine[Any, Any, T]) -> T:
@@ -100,14 +118,15 @@ def _drop(loop: FakeLoop) -> None:
     level, _ = logger.level, logger.setLevel(logging.CRITICAL)
     try:
         for _ in range(_TRIES):
-            if not (tasks := asyncio.all_tasks(loop)):
+            if not (tasks := loop.unfinished()):
                 break
             for task in tasks:
                 task.cancel()
             with contextlib.suppress(BaseException):
                 loop.run_until_complete(asyncio.wait(tasks))
-        with contextlib.suppress(BaseException):
-            loop.run_until_complete(loop.shutdown_asyncgens())
+        if loop._asyncgens:
+            with contextlib.suppress(BaseException):
+                loop.run_until_complete(loop.shutdown_asyncgens())
     finally:
         loop.close()
         logger.setLevel(level)

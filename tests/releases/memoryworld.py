@@ -11,7 +11,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from quarterdeck_lifecycle.errors import Conflict, NotFound, Timeout, Unavailable
 from quarterdeck_lifecycle.permit import require
@@ -30,8 +30,7 @@ class Killed(KeyboardInterrupt):
     """The process got SIGKILL: nothing of it runs on."""
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """A moment at which something may befall a process."""
 
     kind: PointKind
@@ -184,7 +183,9 @@ class World:
 
     def well(self, digest: str, started_at: float) -> bool:
         """Whether what runs that digest since then answers well."""
-        return self.now - started_at < self.broken.get(digest, float("inf"))
+        if digest not in self.broken:
+            return True
+        return self.now - started_at < self.broken[digest]
 
     def healthy(self, container: Container) -> bool:
         """Whether it runs and answers well."""
@@ -204,8 +205,8 @@ class World:
         """The service after as much rolling as there was time for. A broken image is never rolled past its first."""
         swarm = self.swarms[name]
         if self.broken.get(swarm.spec, 1.0) > 0:
-            for index in range(min(int(self.now - swarm.updated_at), len(swarm.tasks))):
-                swarm.tasks[index] = swarm.spec
+            rolled = min(int(self.now - swarm.updated_at), len(swarm.tasks))
+            swarm.tasks[:rolled] = [swarm.spec] * rolled
         return swarm
 
     @property
@@ -215,12 +216,17 @@ class World:
 
     def look(self, moment: str) -> None:
         """A client asks everywhere at this moment."""
-        for place in self.places:
+        for place, host in self.hosts.items():
+            routed = host.routed()
+            running = [each for each in routed if each.running]
+            if not (any(map(self.healthy, running)) if self.broken else running):
+                self.unserved.append(f"{place} at {moment}")
+            if host.style == "proxy" and len(running) < len(routed):
+                dead = [each.name for each in routed if not each.running]
+                self.unserved += [f"{place}: {name} is routed and does not run, at {moment}" for name in dead]
+        for place in (*self.swarms, *self.registries):
             if not self.served(place):
                 self.unserved.append(f"{place} at {moment}")
-            if place in self.hosts and self.hosts[place].style == "proxy":
-                dead = [each.name for each in self.hosts[place].routed() if not each.running]
-                self.unserved += [f"{place}: {name} is routed and does not run, at {moment}" for name in dead]
         for watcher in self.watchers:
             watcher(moment)
 
@@ -294,17 +300,20 @@ class Process:
     async def read(self, source: str, where: str) -> None:
         """A read over the network."""
         await self.point("read", where, source)
-        await self._link(source, where)
+        if self._cut_until:
+            await self._link(source, where)
 
     async def write(self, source: str, where: str, apply: Callable[[], T], *, lease: bool = False) -> T:
         """A write over the network; its answer may be lost although it was done."""
         require(source, where)
         await self.point("before", where, source)
-        await self._link(source, where)
+        if self._cut_until:
+            await self._link(source, where)
         result = apply()
         self.world.writes.append(f"{self.name}: {where}" if not lease else f"{self.name}: lease {where}")
         await self.point("after", where, source)
-        await self._link(source, where)
+        if self._cut_until:
+            await self._link(source, where)
         return result
 
     async def _link(self, source: str, where: str) -> None:
