@@ -72,7 +72,8 @@ class OwnLog(logging.Handler):
         LOG.debug("%s %s %s %.0f ms %s", made.source, made.method, made.target, call.ms, made.status)
 
     def _write_all(self) -> None:
-        while (line := self._queue.get()) is not None:
+        more: str | None = ""
+        while more is not None and (line := self._queue.get()) is not None:
             lines = [line]
             with suppress(queue.Empty):
                 while len(lines) < 500 and (more := self._queue.get_nowait()) is not None:
