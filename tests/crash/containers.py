@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from crash import knocking
 from crash.arena import PLACE, SERVICE, Arena, Seen, Watch
 from crash.relay import Cut, Relay
 from parts.engine import Engine
 from parts.haproxy import CHECKED, SLOTS, Haproxy
-from parts.process import free_port, wait_until
-from parts.traffic import TrafficProcess
+from parts.process import Process, clean_env, free_port, wait_until
+from parts.traffic import Failure, Report
 
 SERVE = ("sh", "-c", "trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait")
 IMAGE = "127.0.0.1:1/team/app"
@@ -25,20 +29,32 @@ LAST = ("soak", "verify", "prune", "release")
 class Door(Watch):
     """Requests at a URL, from a process of its own."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="t-", dir=folder))
-        self._traffic = TrafficProcess(url, self._folder, concurrency=2, pause=0.01, limit=10.0)
+    def __init__(self, url: str, folder: Path, *, clients: int = 2, pause: float = 0.01, limit: float = 10.0) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="t-", dir=folder))
+        parts = urlsplit(url)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._answers, self._ready = folder / "answers", folder / "ready"
+        where = (str(parts.hostname), str(parts.port or 80), path)
+        argv = [sys.executable, "-I", "-S", knocking.__file__, *where, str(clients), str(pause), str(limit)]
+        self.process = Process([*argv, str(self._answers), str(self._ready)], folder / "log", clean_env(folder))
 
     def __enter__(self) -> Door:
-        self._traffic.__enter__()
+        self.process.start()
+        self.process.wait_ready(self._ready.exists, "its first request was done")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._traffic.__exit__()
+        self.process.stop()
+
+    def report(self) -> Report:
+        """Stop, and everything that came."""
+        self.process.stop()
+        told = json.loads(self._answers.read_text())
+        return Report(failed=tuple(Failure(**each) for each in told.pop("failed")), **told)
 
     def seen(self) -> Seen:
         """Stop, and what came."""
-        report = self._traffic.report()
+        report = self.report()
         return Seen(report.sent, len(report.failed), round(report.longest_gap, 3), str(report.reasons or ""))
 
 
