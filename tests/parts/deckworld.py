@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from parts.needs import ROOT
 from parts.process import DEADLINE, clean_env
+from parts.warm import warm
 from quarterdeck_demo.faults import AnyFault, Rule
 from quarterdeck_demo.world import World
 
@@ -55,10 +56,14 @@ def quarterdeck(
     command: Sequence[str] = COMMAND, deadline: float = DEADLINE,
 ) -> Done:  # fmt: skip
     """Run a command without a terminal. Raises subprocess.TimeoutExpired after `deadline` seconds."""
-    done = subprocess.run(
-        [*command, *arguments], env=environment(home, env), cwd=cwd or home, input="", capture_output=True,
-        text=True, timeout=deadline, check=False,
-    )  # fmt: skip
+    its_env, place = environment(home, env), cwd or home
+    if command is COMMAND:
+        done = warm(its_env).run(arguments, its_env, place, deadline)
+    else:
+        done = subprocess.run(
+            [*command, *arguments], env=its_env, cwd=place, input="", capture_output=True, text=True,
+            timeout=deadline, check=False,
+        )  # fmt: skip
     return Done(done.returncode, done.stdout, done.stderr)
 
 
