@@ -6,7 +6,6 @@ import contextlib
 import json
 import random
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import requests
 
 from parts import images, traces
 from parts.needs import missing, program
-from parts.process import Part, Process, clean_env, end_all, wait_until
+from parts.process import LEAN_GO, Part, Process, clean_env, end_all, scratch, wait_until
 
 ENGINE_PACKAGES = ("docker.io", "busybox-static")
 # PID 1 ignores SIGTERM unless it has a handler, and a stop would take its whole time-out.
@@ -34,7 +33,7 @@ class Engine(Part):
 
     def __init__(self, data_root: Path | None = None, arguments: Sequence[str] = ()) -> None:
         # A unix socket's path has at most 107 bytes, so the folder's name is short.
-        self.folder = Path(tempfile.mkdtemp(prefix="qd-", dir="/tmp"))
+        self.folder = scratch("qd-")
         self.socket = self.folder / "d.sock"
         self.url = f"unix://{self.socket}"
         self.data_root = data_root or self.folder / "data"
@@ -52,7 +51,8 @@ class Engine(Part):
                 *("--default-address-pool", f"base={self.pool}.0.0/16,size=24", *arguments),
             ],
             self.folder / "log",
-            clean_env(self.folder),
+            # It runs itself for each network of each container that starts, and hands this on to all below it.
+            clean_env(self.folder, LEAN_GO),
         )
 
     @staticmethod

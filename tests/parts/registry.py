@@ -5,14 +5,12 @@ from __future__ import annotations
 import ctypes
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import httpx
 
 from parts.needs import missing, program
-from parts.process import Part, Process, clean_env
+from parts.process import LEAN_GO, Part, Process, clean_env, scratch
 
 
 class Registry(Part):
@@ -22,13 +20,14 @@ class Registry(Part):
     """
 
     def __init__(self, users: Mapping[str, str] | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="qd-registry-"))
+        self.folder = scratch("qd-registry-")
         self.users = dict(users or {})
         self.port = 0
         self._config = self.folder / "config.json"
         self.process = Process(
-            [program("docker-registry"), "serve", str(self._config)], self.folder / "log", clean_env(self.folder)
-        )
+            [program("docker-registry"), "serve", str(self._config)], self.folder / "log",
+            clean_env(self.folder, LEAN_GO),
+        )  # fmt: skip
 
     @staticmethod
     def missing() -> str | None:
