@@ -19,7 +19,9 @@ from parts.deckworld import COMMAND, Done, PracticeWorld, environment
 from parts.process import DEADLINE, wait_until
 from quarterdeck.releasing.locks import held
 from quarterdeck.releasing.opfolder import OpFolder
+from quarterdeck_lifecycle.ledger import Filter, read_rows
 from quarterdeck_lifecycle.release.model import Event
+from quarterdeck_lifecycle.state import StateDB
 
 QUICK: dict[str, Any] = {"passes": 2, "within": "30s", "soak": "0s"}
 PACE = {"heartbeat": "200ms", "lease": "3s"}
@@ -96,7 +98,14 @@ class ReleaseWorld(PracticeWorld):
         (self.home / "go").touch()
         for folder in self.operations():
             wait_until(lambda folder=folder: not folder.alive(), f"the end of {folder.op}")  # type: ignore[misc]
-        self.run("recover")
+        if self._unended():
+            self.run("recover")
+
+    def _unended(self) -> bool:
+        """Whether an operation has no result."""
+        with closing(StateDB(self.state)) as db:
+            asked = "SELECT 1 FROM operations WHERE state <> 'ended' LIMIT 1"
+            return db.run_sync(lambda connection: connection.execute(asked).fetchone()) is not None
 
     def configure(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change the operator's config."""
@@ -185,9 +194,10 @@ class ReleaseWorld(PracticeWorld):
         return sorted((n.strip("/"), row["ImageID"]) for row in found for n in row["Names"] if wanted in n)
 
     def ledger(self) -> list[dict[str, Any]]:
-        """Its rows, oldest first."""
-        rows = self.run("ledger", "--json").lines
-        return list(reversed(rows[0] if rows and isinstance(rows[0], list) else rows))
+        """Its rows as `ledger --json` prints them, oldest first."""
+        with closing(StateDB(self.state)) as db:
+            rows = db.run_sync(lambda connection: read_rows(connection, Filter(), 1000))
+        return [row.to_dict() for row in reversed(rows)]
 
 
 def pid(folder: OpFolder, lock: str) -> int:

@@ -59,7 +59,9 @@ def test_a_dry_run_prints_the_steps_that_the_ledger_then_holds_and_touches_nothi
     done = world.release("deploy", wanted, "--json")
     assert done.code == 0, done.err
     op = done.lines[0]["op"]
-    steps = [row["step"] for row in world.ledger() if row["op"] == op and row["step"] and row["phase"] == "intent"]
+    printed = list(reversed(world.run("ledger", "--json").lines))
+    assert printed == world.ledger()
+    steps = [row["step"] for row in printed if row["op"] == op and row["step"] and row["phase"] == "intent"]
     assert steps == [step["id"] for step in planned["steps"]]
     assert len(steps) > 8
 

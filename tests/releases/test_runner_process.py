@@ -31,10 +31,10 @@ def kill(folder: OpFolder, *locks: str) -> None:
 
 def settled_once(world: ReleaseWorld) -> None:
     """The ledger is whole, nothing is open in it, and a second recovery changes nothing."""
-    before = world.run("ledger", "--json").out
+    before = world.ledger()
     again = world.run("recover")
     assert (again.code, again.out.strip()) == (0, "nothing to recover: every operation has ended or has a runner")
-    assert world.run("ledger", "--json").out == before
+    assert world.ledger() == before
     assert world.run("ledger", "--verify").code == 0
 
 
