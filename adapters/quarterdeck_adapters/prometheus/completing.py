@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from string import ascii_letters, digits
 
 from quarterdeck_adapters.prometheus.api import Api
 from quarterdeck_adapters.prometheus.values import texts
@@ -26,9 +27,8 @@ FUNCTIONS = (
 )  # fmt: skip
 WORDS = (*AGGREGATIONS, *FUNCTIONS, "by", "without", "on", "ignoring", "group_left", "group_right", "offset", "bool",
          "and", "or", "unless")  # fmt: skip
-_WORD = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
-_SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)?\s*\{([^{}]*)\Z")
-_VALUE = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]*)\s*(?:=~|!~|!=|=)\s*\"([^\"\\]*)\Z")
+_LABEL = f"{ascii_letters}{digits}_"
+_MATCHES = ("=~", "!~", "!=", "=")
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^()]*)\Z")
 _PLAIN = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 
@@ -42,12 +42,12 @@ class Completer:
 
     async def complete(self, prefix: str, now: float) -> list[str]:
         """Whole texts that begin with `prefix`, at most 100. Raises QuarterdeckError."""
-        inside = _SELECTOR.search(prefix)
-        if inside:
-            metric, matchers = inside[1] or "", inside[2]
-            value = _VALUE.search(matchers)
-            if value:
-                return continued(prefix, value[2], await self._ask(f"label/{value[1]}/values", metric, now))
+        before, brace, matchers = prefix.rpartition("{")
+        if brace and "}" not in matchers:
+            metric = last_word(before.rstrip())
+            if value := _value(matchers):
+                label, begun = value
+                return continued(prefix, begun, await self._ask(f"label/{label}/values", metric, now))
             if matchers.count('"') % 2:
                 return []
             return continued(prefix, last_word(matchers), await self._ask("labels", metric, now))
@@ -77,8 +77,21 @@ class Completer:
 
 def last_word(text: str) -> str:
     """The identifier that is being typed."""
-    found = _WORD.search(text)
-    return found[0] if found else ""
+    return _ends(text, f"{_LABEL}:")
+
+
+def _ends(text: str, alphabet: str) -> str:
+    # Taken off the end: a search from the beginning tries each place, and whatever was pasted may be long.
+    return text[len(text.rstrip(alphabet)) :].lstrip(digits)
+
+
+def _value(matchers: str) -> tuple[str, str] | None:
+    """Label and beginning of the value whose quotes are open at the end."""
+    before, quote, begun = matchers.rpartition('"')
+    before = before.rstrip()
+    how = next((how for how in _MATCHES if before.endswith(how)), "")
+    label = _ends(before[: -len(how)].rstrip(), _LABEL) if how else ""
+    return (label, begun) if quote and label and "\\" not in begun else None
 
 
 def continued(prefix: str, word: str, names: Iterable[str]) -> list[str]:
