@@ -159,7 +159,9 @@ def _import(
                 parts.append(f"M {mode} inline {file}\n".encode() + _data(text))
     parts += [f"reset {ref}\nfrom :{mark}\n\n".encode() for ref, mark in refs.items()]
     parts.append(b"reset refs/import\nfrom " + b"0" * 40 + b"\n\ndone\n")
-    git(folder, "fast-import", "--quiet", "--done", "--export-marks=marks", stdin=b"".join(parts))
+    # One pack: of few objects git would make a file each, by a process of its own.
+    packed = ("-c", "fastimport.unpackLimit=1")
+    git(folder, *packed, "fast-import", "--quiet", "--done", "--export-marks=marks", stdin=b"".join(parts))
     marks = next(p for p in (folder / "marks", folder / ".git" / "marks") if p.exists())
     shas = {int(m[1:]): sha for m, sha in (line.split() for line in marks.read_text().splitlines())}
     marks.unlink()

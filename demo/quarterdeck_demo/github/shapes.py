@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from quarterdeck_demo.story.records import Commit, Person, Repository
@@ -15,6 +16,7 @@ from quarterdeck_demo.story.records import Commit, Person, Repository
 HTML = "https://github.com"
 
 
+@lru_cache(maxsize=8192)
 def iso(at: float) -> str:
     """Epoch seconds as the API writes them."""
     return datetime.fromtimestamp(int(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

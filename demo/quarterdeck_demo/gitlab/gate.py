@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -150,6 +151,7 @@ def keyset(request: Request, base: str, rows: Sequence[Mapping[str, Any]]) -> tu
     return page, {"Link": f'<{base}{request.path}?{query}>; rel="next"'}
 
 
+@lru_cache(maxsize=8192)
 def iso(at: float | None) -> str | None:
     """Epoch seconds as GitLab writes a time."""
     if at is None:

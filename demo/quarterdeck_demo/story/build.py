@@ -23,7 +23,7 @@ from quarterdeck_demo.story.records import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Story:
     """The practice world at its beginning. Only `timeline` changes, when a deployment happens in it."""
 
@@ -54,6 +54,10 @@ class Story:
     series: tuple[Series, ...]
     alerts: tuple[Alert, ...]
     timeline: Timeline
+
+    def __repr__(self) -> str:
+        # Whole, it is most of a megabyte, and asyncio writes out what a task returned whenever it says its name.
+        return f"Story(seed={self.seed}, now={self.now}, folder={str(self.folder)!r})"
 
     @property
     def registry_images(self) -> tuple[Image, ...]:

@@ -7,6 +7,7 @@ https://github.com/travis-ci/travis-api/tree/master/spec/v3/services
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from quarterdeck_demo.story import Repository
@@ -18,6 +19,7 @@ from quarterdeck_demo.travis.state import REQUEST_S, AskedBuild, Token
 Json = dict[str, Any]
 
 
+@lru_cache(maxsize=8192)
 def iso(at: float | None, *, exact: bool = False) -> str | None:
     """Epoch seconds as the API writes them; `created_at` and `updated_at` are `exact` to the millisecond."""
     if at is None:
