@@ -6,22 +6,21 @@ import fcntl
 import os
 import stat
 import time
-from pathlib import Path
 
 PATIENCE_S = 1.0
 """Who asks whether a lock is held shares it for an instant: as long as this is waited for that to pass."""
 
 
-def open_in(folder: Path, name: str, flags: int) -> int:
+def open_in(folder: os.PathLike[str] | str, name: str, flags: int) -> int:
     """Open a file of an operation's folder, made where it is missing; no link is followed. Raises OSError."""
-    handle = os.open(folder / name, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    handle = os.open(os.path.join(folder, name), flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     found = os.fstat(handle)
-    if found.st_uid == os.geteuid() and not found.st_mode & 0o060 and folder.stat().st_mode & stat.S_IWGRP:
+    if found.st_uid == os.geteuid() and not found.st_mode & 0o060 and os.stat(folder).st_mode & stat.S_IWGRP:
         os.fchmod(handle, 0o660)
     return handle
 
 
-def hold(folder: Path, name: str) -> int | None:
+def hold(folder: os.PathLike[str] | str, name: str) -> int | None:
     """Take a lock: its file handle, which holds it until it is closed; None when another holds it.
 
     Blocks for at most a second. Raises OSError.
@@ -42,10 +41,10 @@ def hold(folder: Path, name: str) -> int | None:
             raise
 
 
-def held(folder: Path, name: str) -> bool:
+def held(folder: os.PathLike[str] | str, name: str) -> bool:
     """Whether somebody holds it now. Asking shares the lock for an instant, which disturbs no other asker."""
     try:
-        handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -108,6 +109,8 @@ async def _engine(boot: Boot, store: Store, journal: LedgerJournal, row: Stored,
             raise
         return Ended(result="FAILED", message=f"nothing was touched: {error}")
     await _warm(boot, plan)
+    gc.freeze()
+    gc.enable()
     control = StoreControl(store, plan, row.user, lambda: boot.loaded.config)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, control.push, "abort", "SIGTERM")
@@ -122,6 +125,7 @@ async def _engine(boot: Boot, store: Store, journal: LedgerJournal, row: Stored,
 
 async def _warm(boot: Boot, plan: Plan) -> None:
     """Load what the sources need, resolve their secrets and open their connections, before a lease has to be kept."""
+    named = sources_named(plan)
 
     async def probe(name: str) -> None:
         if (source := boot.hub.sources.get(name)) is not None:
@@ -129,8 +133,10 @@ async def _warm(boot: Boot, plan: Plan) -> None:
                 async with asyncio.timeout(WARM_S):
                     await source.probe()
 
-    await call(lambda: import_module("httpx"), deadline=WARM_S, source="runner", what="loading")
-    await asyncio.gather(*(probe(name) for name in sources_named(plan)))
+    others = [source for name in named if (source := boot.hub.sources.get(name)) and source.system != "docker"]
+    if plan.probe.http or plan.announce or others:
+        await call(lambda: import_module("httpx"), deadline=WARM_S, source="runner", what="loading")
+    await asyncio.gather(*(probe(name) for name in named))
 
 
 def _project(boot: Boot) -> str:
