@@ -50,15 +50,19 @@ def clean_env(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, s
 
 
 def wait_until(probe: Callable[[], T | None], what: str, deadline: float = DEADLINE) -> T:
-    """Call `probe` until its answer is true, at most `deadline` seconds. Raises TimeoutError naming `what`."""
-    end = time.monotonic() + deadline
+    """Call `probe` until its answer is true, at most `deadline` seconds. Raises TimeoutError naming `what`.
+
+    What takes long is asked less often.
+    """
+    begun = time.monotonic()
     while True:
         answer = probe()
         if answer:
             return answer
-        if time.monotonic() > end:
+        waited = time.monotonic() - begun
+        if waited > deadline:
             raise TimeoutError(f"waited {deadline:g} s for {what}")
-        time.sleep(0.02)
+        time.sleep(min(max(0.02, waited / 20), 0.05))
 
 
 def scratch(prefix: str) -> Path:

@@ -20,7 +20,7 @@ DEADLINE_S = 30.0
 
 
 class Rig:
-    """One engine with an image `test/box:1` and a network `test-net`, and a source on it."""
+    """One engine with a network `test-net`, an image `test/box:1` unless the test has a `box`, and a source on it."""
 
     def __init__(self, subject: Subject, practice: Practice | None, engine: Any) -> None:
         self.subject, self.practice, self.engine = subject, practice, engine
@@ -62,11 +62,12 @@ def make_source(url: str, env: Mapping[str, str] | None = None, **config: Any) -
 
 async def until(look: Callable[[], Any], what: str) -> Any:
     """Await `look()` until it answers something true."""
-    end = time.monotonic() + DEADLINE_S
+    begun = time.monotonic()
     while not (found := await look()):
-        if time.monotonic() > end:
+        waited = time.monotonic() - begun
+        if waited > DEADLINE_S:
             raise AssertionError(f"waited {DEADLINE_S:g} s for {what}")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(min(max(0.02, waited / 20), 0.05))
     return found
 
 
@@ -80,7 +81,8 @@ def bare_rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         practice, engine = None, request.getfixturevalue("fresh_engine")
         subject = Subject(engine.url, real=True)
     try:
-        subject.image(changes=('CMD ["sh", "-c", "sleep 1000"]', "LABEL team=fraud"))
+        if "box" not in request.fixturenames:
+            subject.image(changes=('CMD ["sh", "-c", "sleep 1000"]', "LABEL team=fraud"))
         subject.api.create_network("test-net", driver="bridge")
         yield Rig(subject, practice, engine)
     finally:
