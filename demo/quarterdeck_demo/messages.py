@@ -7,6 +7,8 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 
 class Request(NamedTuple):
     """One request, read whole. `path` is as sent, percent-encoded; header names are lower case."""
@@ -84,8 +86,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def json_response(obj: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """`obj` as UTF-8 JSON; NaN and Infinity are refused, as JSON has none."""
-    body = json.dumps(obj, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """`obj` as UTF-8 JSON; NaN and Infinity are null, as JSON has none."""
+    body = msgspec.json.encode(obj)
     return Response(status, {"Content-Type": "application/json; charset=utf-8", **(headers or {})}, body)
 
 

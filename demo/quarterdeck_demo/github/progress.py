@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from quarterdeck_demo.story.records import Job, Run, Step
 
@@ -52,6 +53,20 @@ class Decision:
     comment: str
 
 
+class Known(NamedTuple):
+    """What a run was when somebody last asked: its latest attempt, what had been done to it, when, and the answer."""
+
+    attempt: Attempt
+    done: tuple[object, ...]
+    at: float
+    answer: RunMoment
+
+    def holds(self, live: LiveRun, done: tuple[object, ...], now: float) -> bool:
+        """Whether it is the answer now too: nothing was done to it, and it has ended or no time has passed."""
+        since = now == self.at or (now > self.at and self.answer.status == "completed")
+        return since and self.attempt is live.attempt and self.done == done
+
+
 @dataclass(slots=True)
 class LiveRun:
     """A run and what was done to it."""
@@ -67,6 +82,7 @@ class LiveRun:
     """The jobs of the attempts before the latest, as they ended."""
     held: bool = False
     """It waits until another run of its concurrency group has ended."""
+    known: Known | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, run: Run) -> LiveRun:
@@ -180,6 +196,13 @@ class RunMoment:
 
 def run_at(live: LiveRun, now: float) -> RunMoment:
     """The run's state at a moment, from its jobs."""
+    done = live.held, live.cancelled_at, *live.approvals.items()
+    if live.known is None or not live.known.holds(live, done, now):
+        live.known = Known(live.attempt, done, now, _run_at(live, now))
+    return live.known.answer
+
+
+def _run_at(live: LiveRun, now: float) -> RunMoment:
     if live.held and live.cancelled_at is not None:
         return RunMoment("completed", "cancelled", live.cancelled_at, ())
     if live.held:

@@ -32,9 +32,16 @@ class Shapes:
 
     def __init__(self, base: str) -> None:
         self.base = base
+        self._users: dict[tuple[Person, str], dict[str, Any]] = {}
+        self._minimal: dict[str, dict[str, Any]] = {}
 
     def user(self, person: Person, kind: str = "User") -> dict[str, Any]:
-        """simple-user."""
+        """simple-user; one object for all who ask, not to be changed."""
+        if (person, kind) not in self._users:
+            self._users[person, kind] = self._user(person, kind)
+        return self._users[person, kind]
+
+    def _user(self, person: Person, kind: str) -> dict[str, Any]:
         url = f"{self.base}/users/{person.login}"
         return {
             "login": person.login,
@@ -92,7 +99,12 @@ class Shapes:
         return self.user(Person(login, login, "", 4000), "Organization")
 
     def minimal_repository(self, repository: Repository) -> dict[str, Any]:
-        """minimal-repository: what lists and runs carry."""
+        """minimal-repository: what lists and runs carry; one object for all who ask, not to be changed."""
+        if repository.slug not in self._minimal:
+            self._minimal[repository.slug] = self._minimal_of(repository)
+        return self._minimal[repository.slug]
+
+    def _minimal_of(self, repository: Repository) -> dict[str, Any]:
         url = self.repository_url(repository)
         plain = (
             "contributors deployments downloads events forks hooks languages merges stargazers subscribers "

@@ -17,10 +17,14 @@ class Site:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self._shapes: dict[str, Shapes] = {}
 
     def shapes(self, request: Request) -> Shapes:
         """Shapes with the address that the client used."""
-        return Shapes("http://" + request.header("host", "127.0.0.1"))
+        host = request.header("host", "127.0.0.1")
+        if host not in self._shapes:
+            self._shapes = {host: Shapes(f"http://{host}")}
+        return self._shapes[host]
 
     def repository(self, request: Request) -> Repository:
         """The repository of the route; raises `Refused` 404 when it is not there or not for the caller."""

@@ -29,6 +29,8 @@ class Build:
     """It ignores `stop`; only `term` or `kill` end it."""
     answers: dict[str, tuple[bool, float]] = field(default_factory=dict)
     """Input id to (proceeded, when)."""
+    over: tuple[tuple[object, ...], Moment] | None = field(default=None, compare=False, repr=False)
+    """What had been done to it when it was first seen to have ended, and how it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,15 @@ class Moment:
 
 def at(build: Build, now: float) -> Moment:
     """The build at a moment: stages one after the other, none after the first that failed."""
+    done = build.stopped_at, *build.answers.items()
+    if build.over is not None and build.over[0] == done and now >= (build.over[1].ended_at or now):
+        return build.over[1]
+    moment = _at(build, now)
+    build.over = None if moment.building else (done, moment)
+    return moment
+
+
+def _at(build: Build, now: float) -> Moment:
     clock, result, node = build.started_at, "SUCCESS", 5
     made: list[StageMoment] = []
     waits: Ask | None = None
