@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-import httpx
 
 from crash import knocking
 from crash.arena import PLACE, SERVICE, Arena, Seen, Watch
@@ -75,13 +74,16 @@ class ContainerArena(Arena):
         source = {"name": "box", "system": "docker", "environment": PLACE, "url": f"unix://{self.home / 'r.sock'}"}
         probe = {"http": url, "interval": "50ms", "timeout": "1s"}
         self.configure({"sources": [source], **self.service({**target, **self.routing()}, image=IMAGE, probe=probe)})
-        wait_until(self._answers, "v1 to serve")
+        wait_until(lambda: self._answer() == "v1", "v1 to serve")
 
-    def _answers(self) -> bool:
+    def _answer(self) -> str:
+        """What clients get now, `-` for nothing."""
+        parts = urlsplit(self.url)
+        asks = knocking.Knocking(str(parts.hostname), parts.port or 80, parts.path, 0.0, 5.0)
         try:
-            return httpx.get(self.url, timeout=2).text.strip() == "v1"
-        except httpx.TransportError:
-            return False
+            return asks.get(time.monotonic() + 5).decode().strip()
+        except knocking.Broken:
+            return "-"
 
     def begin(self) -> str:
         """Start v1; where its clients ask."""
@@ -98,12 +100,7 @@ class ContainerArena(Arena):
     def serving(self) -> set[str]:
         """What runs, by its image; and what answers must be the same."""
         running = {self.tags.get(each["ImageID"], "?") for each in self._all() if each["State"] == "running"}
-        try:
-            with httpx.Client(timeout=5) as client:
-                answers = {client.get(self.url).text.strip() for _ in range(4)}
-        except httpx.TransportError:
-            answers = {"-"}
-        return running | answers
+        return running | {self._answer() for _ in range(4)}
 
     def _all(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.engine.api.containers(all=True)

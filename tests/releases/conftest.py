@@ -1,4 +1,4 @@
-"""The practice world that the tests of real releases share, one for each module."""
+"""What tests of real releases share: a practice world for each module, an engine of their own for all of a process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from crash.containers import StopStart
 from parts.releasing import ReleaseWorld
+
+
+@pytest.fixture(scope="session")
+def stop_start() -> Iterator[StopStart]:
+    """A service on an engine of its own, deployed and rolled back once; every test leaves it settled."""
+    with StopStart() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,8 @@ DEPLOYS = 3
 pytestmark = [pytest.mark.real(*StopStart.needs), pytest.mark.xdist_group("crash-stop-start")]
 
 
-@pytest.fixture(scope="module")
-def arena() -> Iterator[StopStart]:
-    with StopStart() as made:
-        yield made
-
-
-def test_200_races_have_one_winner_each(arena: StopStart, tmp_path: Path) -> None:
-    tries = race(arena.engine.url, SERVICE, ROUNDS, tmp_path)
+def test_200_races_have_one_winner_each(stop_start: StopStart, tmp_path: Path) -> None:
+    tries = race(stop_start.engine.url, SERVICE, ROUNDS, tmp_path)
     winners = Counter(winner(tries, number) for number in range(ROUNDS))
     print(f"{ROUNDS} races: {dict(winners)}")
     assert winners["ada"] + winners["ben"] == ROUNDS, winners
@@ -36,14 +29,14 @@ def test_200_races_have_one_winner_each(arena: StopStart, tmp_path: Path) -> Non
             other = "ben" if each.who == "ada" else "ada"
             assert each.holder == other, each
             assert f"operation op-{each.round}-{other} by {other} on bastion-{other} since {SINCE}" in each.told, each
-    assert not [name for each in arena._all() for name in each["Names"] if "qd-lease" in name]
+    assert not [name for each in stop_start._all() for name in each["Names"] if "qd-lease" in name]
 
 
-def test_of_two_whole_deploys_one_is_done_and_the_other_refused(arena: StopStart, tmp_path: Path) -> None:
-    shutil.copytree(arena.home / "xdg", tmp_path / "xdg")
-    folders = [arena.home, tmp_path]
+def test_of_two_whole_deploys_one_is_done_and_the_other_refused(stop_start: StopStart, tmp_path: Path) -> None:
+    shutil.copytree(stop_start.home / "xdg", tmp_path / "xdg")
+    folders = [stop_start.home, tmp_path]
     for number in range(DEPLOYS):
-        wanted = arena.other()
+        wanted = stop_start.other()
         argv = [*COMMAND, "deploy", SERVICE, wanted, "--env", PLACE, "--yes"]
         both = [
             subprocess.Popen(
@@ -59,6 +52,6 @@ def test_of_two_whole_deploys_one_is_done_and_the_other_refused(arena: StopStart
         assert done.split()[0] in refused, refused
         assert " since " in refused
         assert "root on " in refused or "by " in refused
-        assert arena.serving() == {wanted}
-        assert arena.left() == []
+        assert stop_start.serving() == {wanted}
+        assert stop_start.left() == []
         print(f"deploy {number}: {refused.strip().splitlines()[-1]}")

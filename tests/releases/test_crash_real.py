@@ -31,12 +31,6 @@ def drawn(arena: type[Arena]) -> list[Case]:
 
 
 @pytest.fixture(scope="module")
-def stop_start() -> Iterator[Arena]:
-    with StopStart() as arena:
-        yield arena
-
-
-@pytest.fixture(scope="module")
 def start_first() -> Iterator[Arena]:
     with StartFirst() as arena:
         yield arena
