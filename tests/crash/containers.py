@@ -15,7 +15,7 @@ from crash.arena import PLACE, SERVICE, Arena, Seen, Watch
 from crash.relay import Cut, Relay
 from parts.engine import Engine
 from parts.haproxy import CHECKED, SLOTS, Haproxy
-from parts.process import Process, clean_env, free_port, wait_until
+from parts.process import Process, clean_env, quiet_port, wait_until
 from parts.traffic import Failure, Report
 
 SERVE = ("sh", "-c", "trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait")
@@ -149,7 +149,7 @@ class StopStart(ContainerArena):
 
     def begin(self) -> str:
         """A published port."""
-        port = free_port()
+        port = quiet_port()
         self.engine.run(
             f"{IMAGE}:v1", name=SERVICE, network=NETWORK, ports=[8080],
             host={"restart_policy": {"Name": "unless-stopped"}, "port_bindings": {8080: ("127.0.0.1", port)}},

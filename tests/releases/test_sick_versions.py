@@ -9,7 +9,7 @@ import pytest
 from crash.arena import PLACE, SERVICE
 from crash.containers import IMAGE, NETWORK, StopStart
 from parts.deckworld import Done
-from parts.process import free_port
+from parts.process import quiet_port
 
 pytestmark = [pytest.mark.real(*StopStart.needs), pytest.mark.xdist_group("crash-stop-start")]
 MEMORY = 48 * 1024 * 1024
@@ -35,7 +35,7 @@ class Small(StopStart):
 
     def begin(self) -> str:
         """A published port."""
-        self.port = free_port()
+        self.port = quiet_port()
         limit = {"mem_limit": MEMORY, "memswap_limit": MEMORY} if self.engine.api.info()["MemoryLimit"] else {}
         self.engine.run(
             f"{IMAGE}:v1", name=SERVICE, network=NETWORK, ports=[8080],
