@@ -46,7 +46,7 @@ class Rig:
         number = next(_numbers)
         self.repository, self.other = f"qd{number}/api", f"qd{number}/other"
         self.sources: list[RegistrySource] = []
-        self.http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=30)
+        self.http = httpx.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=30)
 
     @property
     def real(self) -> bool:

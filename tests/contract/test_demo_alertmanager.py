@@ -30,7 +30,7 @@ async def alerts(request: pytest.FixtureRequest) -> AsyncIterator[httpx.AsyncCli
         url = f"http://127.0.0.1:{await server.start_tcp()}"
     else:
         url = request.getfixturevalue("fresh_alertmanager").url
-    async with httpx.AsyncClient(base_url=f"{url}/api/v2", trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=f"{url}/api/v2", trust_env=False, verify=False, timeout=30) as client:
         posted = [
             {"labels": {"alertname": name, "env": "prod"}, "annotations": {"summary": "s"},
              "startsAt": stamp(-60), "generatorURL": "http://p/graph?a=1&b=2"}

@@ -125,7 +125,8 @@ async def practice(story: Story) -> AsyncIterator[httpx.AsyncClient]:
     app = PrometheusServer(story, lambda: NOW)
     server = Server(app.handler, clock=lambda: NOW)
     port = await server.start_tcp()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+    url = f"http://127.0.0.1:{port}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=60) as client:
         yield client
     await server.stop()
     assert server.errors == []
@@ -163,7 +164,7 @@ def assert_alike(ours: Any, theirs: Any, what: str) -> None:
 async def test_queries_answer_as_the_real_prometheus_does_on_the_same_samples(
     practice: httpx.AsyncClient, loaded: Prometheus
 ) -> None:
-    async with httpx.AsyncClient(base_url=loaded.url, trust_env=False, timeout=60) as real:
+    async with httpx.AsyncClient(base_url=loaded.url, trust_env=False, verify=False, timeout=60) as real:
         for query in QUERIES:
             for at in (NOW, NOW - 433.25):
                 ours, theirs = [await ask(one, "query", query=query, time=at) for one in (practice, real)]
@@ -219,7 +220,7 @@ async def test_refusals_and_plain_answers_are_byte_for_byte_those_of_the_real_on
         ("DELETE", "query", {}),
         ("POST", "targets", {}),
     ]
-    async with httpx.AsyncClient(base_url=loaded.url, trust_env=False, timeout=60) as real:
+    async with httpx.AsyncClient(base_url=loaded.url, trust_env=False, verify=False, timeout=60) as real:
         wrong = []
         for method, path, query in asked:
             where = {"data": query} if method == "POST" else {"params": query}
@@ -250,7 +251,7 @@ async def test_targets_rules_and_build_have_the_shape_of_the_real_ones(practice:
     with Prometheus({"self": ["127.0.0.1:9"]}, groups) as part:
         part.wait_for("up")
         part.wait_for("ALERTS")
-        async with httpx.AsyncClient(base_url=part.url, trust_env=False, timeout=60) as real:
+        async with httpx.AsyncClient(base_url=part.url, trust_env=False, verify=False, timeout=60) as real:
             for path in ("targets", "rules", "alerts", "status/buildinfo", "alertmanagers"):
                 ours, theirs = [(await ask(one, path)).json()["data"] for one in (practice, real)]
                 if path == "targets":
@@ -326,7 +327,7 @@ async def test_warnings_stand_beside_the_data(story: Story) -> None:
     app.warnings.append("remote read: prod-3 did not answer")
     server = Server(app.handler)
     port = await server.start_tcp()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False) as client:
         body = (await ask(client, "query", query="1")).json()
     await server.stop()
     assert list(body) == ["status", "data", "warnings"]
@@ -346,7 +347,7 @@ async def test_without_the_right_credentials_it_is_a_401(
     for app in (PrometheusServer(story, lambda: NOW, auth=auth), AlertmanagerServer(story, lambda: NOW, auth=auth)):
         server = Server(app.handler)
         port = await server.start_tcp()
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False) as client:
             for wrong in ({}, {"auth": ("oper", "no")}, {"headers": {"Authorization": "Bearer no"}}):
                 denied = await client.get("/-/ready", **wrong)  # type: ignore[arg-type]
                 assert (denied.status_code, denied.text) == (401, "Unauthorized\n")

@@ -83,7 +83,7 @@ async def served(auth: Auth | None = None, story: Story | None = None, **options
     app = RegistryServer(story, lambda: NOW, auth=auth, **options)
     server = Server(app.handler, clock=lambda: NOW)
     port = await server.start_tcp()
-    http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30)
+    http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False, timeout=30)
     return server, Client(http)
 
 
@@ -113,7 +113,7 @@ async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
         assert server.errors == []
     else:
         part = request.getfixturevalue("fresh_registry")
-        async with httpx.AsyncClient(base_url=part.url, trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=part.url, trust_env=False, verify=False, timeout=30) as http:
             yield Client(http)
 
 
@@ -209,7 +209,7 @@ async def transcript(client: Client) -> list[tuple[str, tuple[Any, ...]]]:
 async def test_every_answer_is_that_of_the_real_registry(practice: Client) -> None:
     # Of its own: the shared one holds what other tests pushed.
     with Registry() as part:
-        async with httpx.AsyncClient(base_url=part.url, trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=part.url, trust_env=False, verify=False, timeout=30) as http:
             theirs = await transcript(Client(http))
     ours = await transcript(practice)
     assert [line for line, _ in ours] == [line for line, _ in theirs]

@@ -68,7 +68,7 @@ async def desk() -> AsyncIterator[Desk]:
 @pytest.fixture
 async def client(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     port = await desk.server.start_tcp()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as made:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False, timeout=20) as made:
         yield made
 
 

@@ -41,7 +41,7 @@ class Lab:
         self.mlflow = mlflow
         self.tag = uuid.uuid4().hex[:8]
         self._experiment = ""
-        self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=60)
+        self._client = httpx.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=60)
         self._sources: list[MlflowSource] = []
 
     @property

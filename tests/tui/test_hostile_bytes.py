@@ -40,7 +40,7 @@ def loud(world: PracticeWorld) -> None:
     """A container whose output is hostile, with a second one under a hostile image label."""
     socket = world.endpoints["docker"].removeprefix("unix://")
     words = " ".join(["hidden\rshown", *OWN, "\x1b]0;owned\x07", "\x1b]52;c;cm0=\x07", "\x9b31m", "\u202egnp", "[/x"])
-    with httpx.Client(transport=httpx.HTTPTransport(uds=socket), base_url="http://engine") as engine:
+    with httpx.Client(transport=httpx.HTTPTransport(uds=socket, verify=False), base_url="http://engine") as engine:
         body = {"Image": "redis:7.2", "Cmd": ["sh", "-c", SHELL.format(words)], "Labels": {"a": words, words: "b"}}
         made = engine.post("/containers/create?name=aaa-loud", json=body).raise_for_status().json()
         engine.post(f"/containers/{made['Id']}/start").raise_for_status()
