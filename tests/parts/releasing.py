@@ -231,4 +231,3 @@ def end(folder: OpFolder) -> None:
             except (ProcessLookupError, ValueError):
                 continue
     wait_until(lambda: not folder.alive(), "the runners to be gone", DEADLINE)
-
