@@ -27,6 +27,15 @@ def _busybox() -> bytes:
 
 def busybox_tar(files: Mapping[str, str] | None = None) -> bytes:
     """A root file system: busybox with its applets, users, a temp folder, and `files` (absolute path to content)."""
+    return _root(files) if files else _bare_root()
+
+
+@cache
+def _bare_root() -> bytes:
+    return _root({})
+
+
+def _root(files: Mapping[str, str]) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         for folder, mode in (("bin", 0o755), ("etc", 0o755), ("tmp", 0o1777), ("srv", 0o755), ("data", 0o755)):
@@ -37,7 +46,7 @@ def busybox_tar(files: Mapping[str, str] | None = None) -> bytes:
             link.type, link.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(link)
         base = {"/etc/passwd": "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n"}
-        for path, content in (base | dict(files or {})).items():
+        for path, content in (base | dict(files)).items():
             _add(tar, path.lstrip("/"), tarfile.REGTYPE, 0o755, content.encode())
     return stream.getvalue()
 
