@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 from textual import events
+from textual._compositor import Compositor
+from textual._context import active_app
 from textual.pilot import Pilot
 
 from quarterdeck.app import QuarterdeckApp
@@ -24,6 +28,22 @@ NAMED = {
     "@": "at", "#": "number_sign", "$": "dollar_sign", ",": "comma", "{": "left_curly_bracket", "\\": "backslash",
     "}": "right_curly_bracket", '"': "quotation_mark", "~": "tilde",
 }  # fmt: skip
+
+
+_paint = Compositor.render_update
+_painting: WeakSet[QuarterdeckApp] = WeakSet()
+
+
+def _paint_for_a_terminal(compositor: Compositor, full: bool = False, *arguments: Any, **options: Any) -> Any:
+    """What no terminal gets is not painted, a third of a test's time: `Deck.text` paints what the test reads."""
+    app = active_app.get(None)
+    if full or not isinstance(app, QuarterdeckApp) or not app.is_headless or app in _painting:
+        return _paint(compositor, full, *arguments, **options)
+    compositor._dirty_regions.clear()
+    return None
+
+
+Compositor.render_update = _paint_for_a_terminal  # type: ignore[method-assign]
 
 
 class Deck:
@@ -116,15 +136,17 @@ class Patient(Deck):
 @asynccontextmanager
 async def deck(
     sources: Sequence[Source] = (), *, size: tuple[int, int] = (80, 24), config: Config | None = None,
-    read_only: bool = False, cwd: Path | None = None,
+    read_only: bool = False, cwd: Path | None = None, painting: bool = False,
 ) -> AsyncIterator[Deck]:  # fmt: skip
-    """A deck on these sources and on nothing that is found."""
+    """A deck on these sources and on nothing that is found; `painting` what a terminal would get, for who counts it."""
     boot = Boot(
         cwd=cwd or Path.cwd(), loaded=Loaded(config or Config()), read_only=read_only, discovery=False, title="case"
     )
     for source in sources:
         boot.hub.add(source)
     app = QuarterdeckApp(boot)
+    if painting:
+        _painting.add(app)
     async with app.run_test(size=size, notifications=True) as pilot:
         made = Deck(app, pilot)
         await made.rest()

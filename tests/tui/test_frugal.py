@@ -148,7 +148,7 @@ async def test_the_same_answer_and_the_passing_second_paint_nothing(monkeypatch:
 
         monkeypatch.setattr(kind, "render_line", render)
     source = Scripted(rows=[container(f"box-{place}") for place in range(9)])
-    async with deck([source], size=(160, 45)) as d:
+    async with deck([source], size=(160, 45), painting=True) as d:
         assert painted
         painted.clear()
         source.rows = [msgspec.structs.replace(row) for row in source.rows]

@@ -182,7 +182,7 @@ async def test_300_needs_at_once_are_made_once_and_nothing_is_painted_when_nothi
     monkeypatch.setattr(Bar, "render_line", render)
     monkeypatch.setattr(needing, "of_rows", counting)
     source, quiet = boxes(container("api")), Scripted("prom", kind="alert", system="prometheus")
-    async with deck([source, quiet], config=PROD) as d:
+    async with deck([source, quiet], config=PROD, painting=True) as d:
         assert "!" not in d.text.splitlines()[1]
         source.rows = [sick(f"box-{place:03}") for place in range(300)]
         made.clear()
@@ -191,6 +191,7 @@ async def test_300_needs_at_once_are_made_once_and_nothing_is_painted_when_nothi
         assert "+298 [0]all" in d.text
         assert "✗300" in d.text
         assert made == [300]
+        assert {"NeedsBar", "TopBar"} <= set(painted)
         painted.clear()
         source.rows = [msgspec.structs.replace(row) for row in source.rows]
         d.app.boot.hub.poke()
