@@ -74,7 +74,7 @@ class MlflowServer(Part):
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", trust_env=False, timeout=30).status_code == 200
+            return httpx.get(f"{self.url}/health", trust_env=False, verify=False, timeout=30).status_code == 200
         except httpx.TransportError:
             return False
 

@@ -73,7 +73,7 @@ class _Server(Part):
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == 200
+            return httpx.get(f"{self.url}/-/ready", trust_env=False, verify=False).status_code == 200
         except httpx.TransportError:
             return False
 

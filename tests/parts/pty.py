@@ -46,6 +46,7 @@ class Pty:
         self.env = clean_env(home or Path(str(self._own_home)), {"TERM": "xterm-256color", **(env or {})})
         self._received = bytearray()
         self._pending = b""
+        self._shown: str | None = None
         self._screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self._screen)
         self._lock = threading.Lock()
@@ -83,7 +84,9 @@ class Pty:
     def screen(self) -> str:
         """The screen, one line for each row without trailing blanks."""
         with self._lock:
-            return "\n".join(line.rstrip() for line in self._screen.display)
+            if self._shown is None:
+                self._shown = "\n".join(line.rstrip() for line in self._screen.display)
+            return self._shown
 
     def write(self, data: bytes | str) -> None:
         """Send bytes as the keyboard would."""
@@ -121,6 +124,7 @@ class Pty:
         self.width, self.height = width, height
         with self._lock:
             self._screen.resize(height, width)
+            self._shown = None
         self._set_size()
 
     def hangup(self) -> None:
@@ -163,6 +167,7 @@ class Pty:
                 with self._lock:
                     self._received += chunk
                     self._feed(chunk)
+                    self._shown = None
 
     def _feed(self, chunk: bytes) -> None:
         data = self._pending + chunk
