@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
+import psutil
 import pytest
 
 from parts.deckworld import PracticeWorld, environment, quarterdeck
-from parts.process import DEADLINE
+from parts.process import DEADLINE, wait_until
 
 PANES = ["repositories", "pipelines", "containers", "models", "metrics"]
 PANE_KEYS = {"state", "age_s", "error", "rows", "sources"}
@@ -300,3 +305,38 @@ def test_a_reader_that_leaves_early_is_no_fault(tmp_path: Path) -> None:
     )
     assert "Traceback" not in done.stderr, done.stderr
     assert done.stdout.strip() in ("[0", "[141")
+
+
+@pytest.mark.parametrize("arguments", ["keys --json", "status --line", "--help"])
+def test_a_full_disk_for_the_output_is_said_in_one_line(tmp_path: Path, arguments: str) -> None:
+    command = f"'{sys.executable}' -m quarterdeck {arguments} >/dev/full"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.stderr == "Error: No space left on device\n"
+    assert done.returncode == 1
+
+
+def test_an_answer_without_buffers_survives_a_stop(tmp_path: Path) -> None:
+    env = environment(tmp_path, {"PYTHONUNBUFFERED": "1"})
+    program = [sys.executable, "-m", "quarterdeck", "man"]
+    whole = subprocess.run(program, env=env, capture_output=True, timeout=DEADLINE, check=True).stdout
+    with subprocess.Popen(program, env=env, stdout=subprocess.PIPE) as asked:
+        assert asked.stdout is not None
+        room = fcntl.fcntl(asked.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        wait_until(lambda: _unread(asked.stdout) == room, "the pipe to be full")
+        asked.send_signal(signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(asked.pid).status() == psutil.STATUS_STOPPED, "the stop")
+        asked.send_signal(signal.SIGCONT)
+        assert asked.stdout.read() == whole
+        assert len(whole) > 2 * room
+    assert asked.returncode == 0
+
+
+def _unread(stream: IO[bytes]) -> int:
+    return int.from_bytes(fcntl.ioctl(stream, termios.FIONREAD, bytes(4)), sys.byteorder)
