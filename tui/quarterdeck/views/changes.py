@@ -16,7 +16,7 @@ COLUMNS = (
     Column("at", "WHEN", 9),
     Column("by", "BY", 7),
     Column("environment", "CTX", 8, flex=1, min_width=7, priority=2),
-    Column("system", "SYSTEM", 10, priority=3),
+    Column("system", "SYSTEM", 10, flex=1, min_width=10, priority=3),
     Column("name", "WHAT", 20, flex=2, min_width=16),
     Column("change", "CHANGE", 40, flex=4, min_width=22),
     Column("actor", "WHO", 14, flex=1, min_width=8, priority=1),

@@ -12,9 +12,9 @@ from quarterdeck_lifecycle.records import TROUBLE, Status
 
 RUN_COLUMNS = (
     Column("status", "", 1),
-    Column("system", "SYS", 7, priority=3),
+    Column("system", "SYS", 8, flex=1, min_width=8, priority=3),
     Column("number", "RUN", 8, flex=1, min_width=5),
-    Column("where", "REPO@REF", 22, flex=3, min_width=10),
+    Column("where", "REPO@REF", 22, flex=3, min_width=11),
     Column("state", "STATE", 9),
     Column("why", "WHERE / WHY", 24, flex=4, min_width=8, priority=1),
     Column("took", "TOOK", 5, "right", priority=2),
@@ -35,9 +35,9 @@ PULL_COLUMNS = (
 
 DEPLOYMENT_COLUMNS = (
     Column("status", "", 1),
-    Column("system", "SYS", 7, priority=3),
+    Column("system", "SYS", 8, flex=1, min_width=8, priority=3),
     Column("target", "ENVIRONMENT", 14, flex=2, min_width=7),
-    Column("what", "REPO@REF", 22, flex=3, min_width=10),
+    Column("what", "REPO@REF", 22, flex=3, min_width=11),
     Column("state", "STATE", 9),
     Column("by", "BY", 10, flex=1, min_width=5, priority=2),
     Column("why", "WHERE / WHY", 24, flex=3, min_width=8, priority=1),
