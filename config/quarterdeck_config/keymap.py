@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
+
+import msgspec
 
 from quarterdeck_config.errors import one_of, plain
 
@@ -37,8 +38,7 @@ _CHARACTERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Bindable:
+class Bindable(msgspec.Struct, frozen=True):
     """Something that a key does. ``scopes``: the screens or kinds of rows where it applies; empty: anywhere."""
 
     id: str
@@ -47,8 +47,7 @@ class Bindable:
     mutation: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Keymap:
+class Keymap(msgspec.Struct, frozen=True):
     """``keys``: id -> key in Textual's spelling, for every bindable. ``problems``: what was refused, and why."""
 
     keys: Mapping[str, str]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+import msgspec
 
 from quarterdeck_config.errors import ConfigError, UnsafeFolder, one_of
 from quarterdeck_config.paths import display_path, project_config_file, read_bounded, user_config_file
@@ -21,8 +22,7 @@ LOCAL = "local"
 """The name by which a target means this machine's own engine, without declaring it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """What the files say, ready to use.
 
     ``config`` holds every valid entry and, of an untrusted project file, only what `inert` leaves.

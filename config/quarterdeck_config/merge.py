@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from msgspec import structs
+import msgspec
 
 from quarterdeck_config.schema import Source
 
@@ -15,8 +14,7 @@ _PORTS = {"http": 80, "https": 443, "ssh": 22, "tcp": 2375}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - names to compare, not to bind
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A source that discovery proposes.
 
     ``evidence``: where it was seen (``DOCKER_HOST``, "port 5000 of container reg"). ``answered``: True if the
@@ -30,8 +28,7 @@ class Candidate:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """What became of one configured source or candidate; a line of doctor's report.
 
     ``name`` is the name in use: for a candidate that is the same endpoint as another, the other's.
@@ -74,13 +71,13 @@ def merge_sources(
         if at is not None:
             known = sources[at]
             if at >= fixed and set(source.repos) - set(known.repos):
-                sources[at] = structs.replace(known, repos=tuple(dict.fromkeys(known.repos + source.repos)))
+                sources[at] = msgspec.structs.replace(known, repos=tuple(dict.fromkeys(known.repos + source.repos)))
             findings.append(_finding(candidate, known.name, False, f"the same endpoint as {known.name}"))
             continue
         name = _free(source.name, names)
         names.add(name)
         places[endpoint(source, defaults)] = len(sources)
-        sources.append(structs.replace(source, name=name))
+        sources.append(msgspec.structs.replace(source, name=name))
         findings.append(_finding(candidate, name, True, candidate.why))
     return tuple(sources), tuple(findings)
 

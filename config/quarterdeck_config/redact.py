@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Callable
+from functools import cache
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -54,9 +55,14 @@ _PATTERNS = (
     ),
     *(mark + _QUERY for mark in (r"\?", "&", ";")),
 )
-_BY_LOOK = re.compile("|".join(_PATTERNS))
 _KEY_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY")
 _KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY")
+
+
+@cache
+def _by_look() -> re.Pattern[str]:
+    """Compiled when it is asked first: a deck is painted before, and it takes as long as ten modules."""
+    return re.compile("|".join(_PATTERNS))
 
 
 def _masked(match: re.Match[str]) -> str:
@@ -103,7 +109,7 @@ class Redactor:
                 self._stale = False
         if self._by_value is not None:
             text = self._by_value.sub(MASK, text)
-        return _BY_LOOK.sub(_masked, text)
+        return _by_look().sub(_masked, text)
 
     def lines(self) -> Callable[[str], str]:
         """`redact` for the lines of one stream, in order: also masks the body of a private key that spans lines."""

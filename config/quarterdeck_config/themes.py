@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import cycle
 from types import MappingProxyType
+
+import msgspec
 
 from quarterdeck_config.schema import Environment
 
@@ -37,8 +38,7 @@ COLOR_KEYS = (
 """What every theme gives a colour to. The first ten are Textual's theme fields; the others are variables."""
 
 
-@dataclass(frozen=True, slots=True)
-class ThemeData:
+class ThemeData(msgspec.Struct, frozen=True):
     """A theme: ``colors`` maps each of `COLOR_KEYS` to #rrggbb."""
 
     name: str
@@ -101,7 +101,7 @@ def resolve_theme(
         colors = MappingProxyType({**base.colors, **known})
         dark = _luminance(colors["background"]) < 0.5
         problem = f"themes.{chosen}: no theme has the colour {unknown[0]}" if unknown else ""
-        return replace(base, name=chosen, dark=dark, colors=colors), problem
+        return msgspec.structs.replace(base, name=chosen, dark=dark, colors=colors), problem
     if chosen in ANSI_THEMES:
         return None, ""
     if chosen in THEMES:

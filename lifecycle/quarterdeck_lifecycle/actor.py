@@ -10,13 +10,13 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from quarterdeck_lifecycle.text import clean_line
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True):
     """The real user of the operating system, where the session comes from, and the host that runs this program.
 
     `claim` is a name that the environment or a flag asserts; it is written beside the user and proves nothing.

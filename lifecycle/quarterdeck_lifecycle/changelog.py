@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
+
+import msgspec
 
 from quarterdeck_lifecycle.state import StateDB, transaction, utc_text
 from quarterdeck_lifecycle.text import clean, clean_line
@@ -24,8 +25,7 @@ _WORDS = ("name", "kind", "system", "source", "environment", "what", "before", "
 _EXACT = ("source", "system", "kind", "environment", "ref", "what", "by", "op")
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeRow:
+class ChangeRow(msgspec.Struct, frozen=True):
     """One change of one thing.
 
     `id` says which change it is, the same for every deck that sees it; `at` knows its zone; `what` names the field
@@ -53,8 +53,7 @@ class ChangeRow:
 Rows = list[ChangeRow]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ChangeFilter:
+class ChangeFilter(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Which changes: empty fields ask for nothing; `contains` looks in names, values and people, without case.
 
     `matching` is a regular expression without case; a leading `!` keeps what does not match. One that is none is
@@ -73,7 +72,7 @@ class ChangeFilter:
     matching: str = ""
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__dataclass_fields__)
+        return any(getattr(self, name) for name in self.__struct_fields__)
 
     @cached_property
     def _pattern(self) -> tuple[re.Pattern[str], str]:

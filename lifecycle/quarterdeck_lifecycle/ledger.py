@@ -12,9 +12,10 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
+
+import msgspec
 
 from quarterdeck_lifecycle.actor import Actor, op_id
 from quarterdeck_lifecycle.schema import GENESIS
@@ -40,8 +41,7 @@ _OPEN = (
 _TRIGGERS = {"ledger_no_update", "ledger_no_delete", "ledger_in_order"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be written down. `ref` is a Ref's text; `before` and `after` are what the verb changes."""
 
     action: str
@@ -55,8 +55,7 @@ class Entry:
     result: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A row of the ledger. `at` is RFC 3339 in UTC; `origin` is the column `from`, a word that Python keeps."""
 
     seq: int
@@ -78,7 +77,7 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """The row by its column names, as `ledger --json` prints it."""
-        return {"from" if name == "origin" else name: value for name, value in asdict(self).items()}
+        return {"from" if name == "origin" else name: value for name, value in msgspec.structs.asdict(self).items()}
 
     def seal(self) -> str:
         """The hash that belongs to this row's other fields."""
@@ -89,8 +88,7 @@ class Row:
         return hashlib.sha256(f"{prev}{text}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
     """Which rows: empty fields ask for nothing. `since` is inclusive, RFC 3339 in UTC; `contains` ignores case."""
 
     op: str = ""
@@ -116,8 +114,10 @@ class Filter:
         return " AND ".join(["1", *terms]), values
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+EVERY = Filter()
+
+
+class Verification(msgspec.Struct, frozen=True):
     """What reading the whole chain showed. `head` is the last row's hash."""
 
     ok: bool
@@ -159,7 +159,7 @@ def append(connection: sqlite3.Connection, actor: Actor, entry: Entry, redact: R
 
 
 def read_rows(
-    connection: sqlite3.Connection, asked: Filter = Filter(), limit: int = 200, before_seq: int | None = None
+    connection: sqlite3.Connection, asked: Filter = EVERY, limit: int = 200, before_seq: int | None = None
 ) -> list[Row]:
     """The newest rows that pass the filter, newest first; `before_seq` goes on from an earlier answer."""
     where, values = asked.where()
@@ -235,7 +235,7 @@ class Ledger:
             Entry(action=action, phase="refused", op=op or op_id(), ref=ref, why=why, result=result)
         )
 
-    async def rows(self, asked: Filter = Filter(), limit: int = 200, before_seq: int | None = None) -> list[Row]:
+    async def rows(self, asked: Filter = EVERY, limit: int = 200, before_seq: int | None = None) -> list[Row]:
         """As `read_rows`. Raises StateError."""
         return await self._db.run(lambda connection: read_rows(connection, asked, limit, before_seq))
 

@@ -10,10 +10,10 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Literal, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from quarterdeck_lifecycle.errors import NotFound, QuarterdeckError, Refused, Timeout, Unavailable, Unsupported
 from quarterdeck_lifecycle.hub import Hub
@@ -209,7 +209,7 @@ class Operator:
         try:
             await self._append(replace(entry, phase="outcome", result=f"{result.result}: {result.message}"))
         except Refused as error:
-            result = msgspec.structs.replace(result, message=f"{result.message}; not in the ledger: {error.why}")
+            result = replace(result, message=f"{result.message}; not in the ledger: {error.why}")
         self.hub.poke(ref.source)
         return result
 

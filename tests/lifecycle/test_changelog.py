@@ -1,11 +1,11 @@
 """Changes on disk: each once, newest first, for seven days."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from quarterdeck_lifecycle.changelog import ChangeFilter, ChangeLog, ChangeRow
 from quarterdeck_lifecycle.state import StateDB

@@ -11,10 +11,10 @@ import sqlite3
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from quarterdeck_lifecycle.ledger import Actor, Entry, Filter, Ledger, op_id
 from quarterdeck_lifecycle.schema import GENESIS

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from quarterdeck.drillreport import lines, report
 from quarterdeck_lifecycle.ledger import Row

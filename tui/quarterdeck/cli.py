@@ -23,6 +23,8 @@ def main() -> None:
 
             sys.exit(line(words))
         if not words and "_QUARTERDECK_COMPLETE" not in os.environ:
+            # Nothing of what starts the deck is garbage; the app turns the collector on once it is painted.
+            gc.disable()
             from quarterdeck.commands.deck import open_deck
 
             sys.exit(open_deck())

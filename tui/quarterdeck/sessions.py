@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
+
+from msgspec.structs import replace
 
 from quarterdeck.handover import hand_over
 from quarterdeck.panes.lines import place_words

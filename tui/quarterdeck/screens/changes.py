@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import ComposeResult
 
@@ -178,7 +178,7 @@ class ChangesScreen(VerbScreen):
     # asking for less
 
     def _ask(self, **asked: str) -> None:
-        self._pages.asked = replace(self._pages.asked, **asked)  # type: ignore[arg-type]
+        self._pages.asked = replace(self._pages.asked, **asked)
         self._counts = None
         if problem := self._pages.asked.problem:
             self.app.say(problem, "warning")

@@ -3,11 +3,11 @@
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import NamedTuple
 
+import msgspec
 from rich.cells import cell_len
 
 from .cells import UNICODE, ascii_twin, fit_text, literal
@@ -40,8 +40,7 @@ def utc_minutes(at: float) -> str:
         return "--:--"
 
 
-@dataclass(frozen=True, slots=True)
-class ChartFrame:
+class ChartFrame(msgspec.Struct, frozen=True):
     """All that a chart is drawn from; times are seconds since the epoch, sizes are cells."""
 
     title: str = ""
