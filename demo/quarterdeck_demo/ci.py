@@ -18,7 +18,7 @@ SERVERS: dict[str, str] = {
     "codepipeline": "quarterdeck_demo.codepipeline:CodePipelineServer",
 }
 """The server of each system, as `module:Class`."""
-if find_spec("boto3") is None:
+if find_spec("botocore") is None:
     # Without the extra `aws` its source could only say what is missing.
     del SERVERS["codepipeline"]
 LOCAL = "local"

@@ -234,16 +234,16 @@ async def test_the_secret_key_stands_in_no_error_and_in_no_list_of_calls(hub: Ri
     assert secret not in repr(vars(source.clients))
 
 
-async def test_without_boto3_it_says_what_brings_it(hub: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_botocore_it_says_what_brings_it(hub: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     source = hub.source()
-    monkeypatch.setitem(sys.modules, "boto3.session", None)
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
     found = await failed(source.list("run"))
     assert isinstance(found, ToolMissing)
     assert found.mend == "pip install quarterdeck[aws]"
 
 
 @pytest.mark.parametrize("package", [adapter_package, demo_package])
-def test_boto3_is_imported_by_no_module_of_ours_when_it_is_loaded(package: Any) -> None:
+def test_botocore_is_imported_by_no_module_of_ours_when_it_is_loaded(package: Any) -> None:
     for path in Path(package.__file__).parent.glob("*.py"):
         for node in ast.parse(path.read_text()).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

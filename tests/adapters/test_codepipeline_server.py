@@ -248,8 +248,8 @@ def test_every_operation_of_the_server_is_one_of_the_service(server: CodePipelin
     assert {*server._reads.codepipeline, *server._verbs.all} <= known
 
 
-def test_without_boto3_the_practice_world_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_botocore_the_practice_world_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
     assert "codepipeline" in runpy.run_path(ci.__file__)["SERVERS"]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "boto3" else found(name))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "botocore" else found(name))
     assert "codepipeline" not in runpy.run_path(ci.__file__)["SERVERS"]

@@ -1,6 +1,7 @@
-"""boto3's clients behind one door: on a daemon thread, with a deadline, never a write without a permit, never a retry.
+"""botocore's clients behind one door: on a daemon thread, with a deadline, no write without a permit, never a retry.
 
-boto3 is imported with the first call, on that call's thread. What a write is, is decided where a request leaves the
+botocore is imported with the first call, on that call's thread (boto3 would only add its resources, and S3's
+transfers: 2 MB). What a write is, is decided where a request leaves the
 process, so that nothing in this adapter can forget it.
 """
 
@@ -16,6 +17,7 @@ from quarterdeck_adapters import blocking
 from quarterdeck_adapters.base import Context, SourceConfig
 from quarterdeck_adapters.codepipeline.chain import quiet
 from quarterdeck_adapters.codepipeline.faults import translated
+from quarterdeck_adapters.codepipeline.models import Files
 from quarterdeck_adapters.codepipeline.settings import Settings, shown_address
 from quarterdeck_adapters.credential import Credential, Login
 from quarterdeck_lifecycle.calls import CALLS
@@ -24,7 +26,7 @@ from quarterdeck_lifecycle.permit import require
 
 DEADLINE_S = 10.0
 LOADING_S = 10.0
-"""Seconds more for the first call, which imports boto3 and reads the models."""
+"""Seconds more for the first call, which imports botocore and reads the models."""
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes; a page of log events, the largest answer, is 1 MB of text."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
@@ -180,31 +182,29 @@ class Clients:
 
     def _made(self, opened: _Opened, service: str) -> Any:
         try:
-            import boto3.session
             import botocore.config
             import botocore.session
         except ImportError as error:
-            raise ToolMissing("CodePipeline needs boto3", source=self.source, why=str(error), mend=MEND) from error
+            raise ToolMissing("CodePipeline needs botocore", source=self.source, why=str(error), mend=MEND) from error
         if opened.session is None:
             core = botocore.session.Session(profile=self.given.profile or None)
             if not _shared_loader:
-                _shared_loader.append(core.get_component("data_loader"))
+                loader = core.get_component("data_loader")
+                loader.file_loader = Files()
+                _shared_loader.append(loader)
             core.register_component("data_loader", _shared_loader[0])
             quiet(core, self.source)
-            keys = {}
             if opened.login is not None:
-                keys = {"aws_access_key_id": opened.login.username, "aws_secret_access_key": opened.login.secret}
-            opened.session = boto3.session.Session(
-                botocore_session=core, region_name=self.given.region or None, **keys
-            )
-            self.region = opened.session.region_name or ""
+                core.set_credentials(opened.login.username, opened.login.secret)
+            self.region = self.given.region or core.get_config_variable("region") or ""
+            opened.session = core
         config = botocore.config.Config(
             connect_timeout=min(self.deadline, 5.0), read_timeout=self.deadline, max_pool_connections=8,
             retries={"mode": "standard", "total_max_attempts": 1}, user_agent_extra="quarterdeck",
             **({"proxies": {}} if self.given.endpoint else {}),
         )  # fmt: skip
-        made = opened.session.client(
-            service, endpoint_url=self.given.endpoint or None, config=config,
+        made = opened.session.create_client(
+            service, self.given.region or None, endpoint_url=self.given.endpoint or None, config=config,
             verify=False if self._config.insecure else self._config.ca_file or None,
         )  # fmt: skip
         made._endpoint.http_session = _Bounded(made._endpoint.http_session, self.source)

@@ -1,4 +1,4 @@
-"""What boto3 raises, as our own errors: nothing of botocore crosses the port.
+"""What botocore raises, as our own errors: nothing of botocore crosses the port.
 
 https://docs.aws.amazon.com/codepipeline/latest/APIReference/CommonErrors.html
 """
@@ -42,7 +42,7 @@ CHAIN = "set profile: in options:, AWS_PROFILE, or username: and password: of th
 
 
 def translated(error: BaseException, *, source: str, what: str, address: str, now: float) -> QuarterdeckError:
-    """The typed error for anything that a call through boto3 raised. `now` is epoch seconds."""
+    """The typed error for anything that a call through botocore raised. `now` is epoch seconds."""
     if isinstance(error, QuarterdeckError):
         return error
     names = [kind.__name__ for kind in type(error).__mro__]
