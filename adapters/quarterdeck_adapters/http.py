@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import email.utils
 import ipaddress
 import re
 import sys
@@ -113,9 +112,11 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     if value.strip().isdigit():
         return float(value)
     if value:
-        parsed = email.utils.parsedate_tz(value)
+        from email.utils import mktime_tz, parsedate_tz
+
+        parsed = parsedate_tz(value)
         if parsed:
-            return max(0.0, email.utils.mktime_tz(parsed) - now)
+            return max(0.0, mktime_tz(parsed) - now)
     if headers.get("x-ratelimit-remaining") == "0" and headers.get("x-ratelimit-reset", "").isdigit():
         return max(0.0, float(headers["x-ratelimit-reset"]) - now)
     return None
