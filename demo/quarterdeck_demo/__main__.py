@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from quarterdeck_demo.drills import DRILLS
+from quarterdeck_demo.loopback import take_up
 from quarterdeck_demo.world import World
 
 
@@ -55,6 +56,7 @@ def main(seed: int, folder: Path, drill: str | None) -> None:
     """Serve the practice world until standard input ends."""
     os.umask(0o077)
     try:
+        take_up()
         asyncio.run(run(seed, folder, drill or ""))
     except (OSError, ValueError, RuntimeError) as error:
         print(f"quarterdeck_demo: {error}", file=sys.stderr)

@@ -112,8 +112,9 @@ def test_status_is_4_when_a_source_is_down_and_says_which(world: PracticeWorld, 
     assert "models 0 ERROR" in line.out
 
 
-def test_the_practice_world_prints_once_without_a_network(tmp_path: Path) -> None:
-    done = quarterdeck("demo", "--once", "--json", home=tmp_path, command=_offline(WITHOUT_SCREEN))
+@pytest.mark.parametrize("loopback", ["up", "down"])
+def test_the_practice_world_prints_once_without_a_network(tmp_path: Path, loopback: str) -> None:
+    done = quarterdeck("demo", "--once", "--json", home=tmp_path, command=_offline(WITHOUT_SCREEN, loopback))
     assert "screen: False" in done.err
     check_contract(done.json)
     assert done.code == 0, {name: (pane["state"], pane["error"]) for name, pane in done.json.items()}
@@ -121,9 +122,20 @@ def test_the_practice_world_prints_once_without_a_network(tmp_path: Path) -> Non
     assert not (tmp_path / "state").exists(), "the practice world keeps its own state"
 
 
-def _offline(command: tuple[str, ...]) -> tuple[str, ...]:
+def test_a_loopback_that_stays_down_is_said(tmp_path: Path) -> None:
+    dropped = ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
+    command = _offline((*dropped, *WITHOUT_SCREEN), "down")
+    if command[0] != "unshare":
+        pytest.skip("needs a network namespace, which this machine does not allow")
+    done = quarterdeck("demo", "--once", home=tmp_path, command=command)
+    assert done.code == 1
+    assert "the loopback is down here (Operation not permitted): ip link set lo up" in done.err
+
+
+def _offline(command: tuple[str, ...], loopback: str) -> tuple[str, ...]:
     """A network of its own with a loopback and nothing else, where the machine allows one."""
-    unshare = ("unshare", "--net", "--map-root-user", "sh", "-c", 'ip link set lo up && exec "$@"', "offline")
+    script = f'ip link set lo {loopback} && exec "$@"'
+    unshare = ("unshare", "--net", "--map-root-user", "sh", "-c", script, "offline")
     try:
         if subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0:
             return (*unshare, *command)
