@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
 import pytest
 
@@ -109,6 +109,22 @@ async def test_a_detail_is_searched_scrolled_and_copied(monkeypatch: pytest.Monk
         await d.press("y")
         await d.until(lambda: d.app.clipboard)
         assert d.app.clipboard == text
+
+
+async def test_an_answer_that_comes_before_the_screen_stands_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what needs no request does: its task may end while the screen is still told that it is mounted."""
+
+    def at_once(job: Coroutine[None, None, None], name: str) -> None:
+        with pytest.raises(StopIteration):
+            job.send(None)
+
+    source = Described("api")
+    source.details["api"] = [Section(title="Overview", fields=(("Image", "team/api:v41"),))]
+    async with deck([source]) as d:
+        monkeypatch.setattr(d.app, "work", at_once)
+        await d.press("d")
+        assert isinstance(d.app.screen, DetailScreen)
+        assert tabs(d).split() == ["Overview", "Record"]
 
 
 async def test_leaving_while_it_is_asked_harms_nothing() -> None:

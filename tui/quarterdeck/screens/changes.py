@@ -119,7 +119,7 @@ class ChangesScreen(VerbScreen):
                 return
             finally:
                 self._reading = False
-            if not self.is_mounted:
+            if not self.is_running:
                 return
             self._hour = self.app.lately.good_hour()
             self.show_rows()
@@ -144,7 +144,7 @@ class ChangesScreen(VerbScreen):
         except StateError as error:
             self.app.say(str(error), "error")
             return
-        if self.is_mounted and asked is self._pages.asked:
+        if self.is_running and asked is self._pages.asked:
             self._counts = kept, total
             self.show_rows()
 
@@ -208,7 +208,7 @@ class ChangesScreen(VerbScreen):
 
     async def _choose(self, column: Literal["environment", "system"]) -> None:
         known = await self._boot.changelog.known(column)
-        if self.is_mounted:
+        if self.is_running:
             choices = [(f"all {column}s", ""), *((name, name) for name in known)]
             self.app.choose(f"changes of which {column}", choices, lambda name: self._ask(**{column: name}))
 

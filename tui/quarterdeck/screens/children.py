@@ -111,7 +111,7 @@ class ChildrenScreen(TableScreen):
                 source.children(self._ref, self._next), 30, "what is inside", self._ref.source
             )
         except QuarterdeckError as error:
-            if self.is_mounted:
+            if self.is_running:
                 self.table.empty = [str(error)]
                 self.app.say(str(error), "error")
             return
@@ -119,7 +119,7 @@ class ChildrenScreen(TableScreen):
             self._asking = False
         known = {row.ref for row in self._rows}
         self._rows += [row for row in listing.rows if row.ref not in known]
-        if self.is_mounted:
+        if self.is_running:
             self.filtered()
 
     def filtered(self) -> None:

@@ -52,7 +52,7 @@ class CompareScreen(TextScreen):
             for section in sections:
                 if section.shape == "fields":
                     self._facts[place] |= {f"{section.title}: {name}": value for name, value in section.fields}
-        if self.is_mounted:
+        if self.is_running:
             self.show_lines()
 
     def action_all(self) -> None:

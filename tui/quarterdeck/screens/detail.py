@@ -83,7 +83,7 @@ class DetailScreen(TextScreen):
             own = [record_section(self._record)] if self._record else []
             self._sections = [*found, *own]
             self._tab = min(self._tab, len(self._sections) - 1)
-        if self.is_mounted:
+        if self.is_running:
             self.show_tab()
 
     def action_tab(self, step: int) -> None:

@@ -50,7 +50,7 @@ class HistoryScreen(TableScreen):
     async def _read(self) -> None:
         found = await self._boot.desk.history(self._service.service, self._service.environment)
         self._entries = entries(found, self._points, tags_by_digest(self._boot.hub.records()))
-        if self.is_mounted:
+        if self.is_running:
             self.table.empty = ["nothing was released to it from here, and its targets keep nothing to go back to"]
             self.filtered()
 

@@ -68,7 +68,7 @@ class LedgerScreen(TableScreen):
             return
         keeps = Words(re.escape(self.wanted)).keeps
         self._changes = [row for row in changes if row.by == "outside" and keeps(change_text(row))]
-        if self.is_mounted:
+        if self.is_running:
             shown = [row for row in self._rows if self._steps or not row.step]
             self.table.set_rows(merged(shown, self._changes, self.app.now()), ghosts=False)
             wanted = f" /{self.wanted}" if self.wanted else ""
@@ -101,7 +101,7 @@ class LedgerScreen(TableScreen):
             self.app.say(str(error), "error")
             return
         self._verdict = Cell(f" chain of {found.rows} whole ", "ok") if found.ok else Cell(" chain BROKEN ", "bad")
-        if self.is_mounted:
+        if self.is_running:
             self.entitle(self._title, self._right())
         if found.ok:
             self.app.say(f"the chain of {found.rows} rows is whole; head {found.head[:16]}")

@@ -123,17 +123,17 @@ class LogScreen(LogKeys):
                 async for place, batch in batches:
                     self.take(place, batch)
         except Exception as error:
-            if self.is_mounted:
+            if self.is_running:
                 self.view.add_marker(f"the log stopped: {type(error).__name__}: {clean_line(str(error))}")
         self._ended = True
-        if self.is_mounted and (at := self.app.moment.at) is not None:
+        if self.is_running and (at := self.app.moment.at) is not None:
             self.view.show_now()
             self._stand_at(at)
         self.show_state()
 
     def take(self, place: int, batch: LogBatch) -> None:
         """Show a batch of the source at that place; a notice becomes a marker line."""
-        if not self.is_mounted:
+        if not self.is_running:
             return
         if batch.lines:
             self._note_first(place, batch.lines)
@@ -256,7 +256,7 @@ class LogScreen(LogKeys):
     async def _older(self) -> None:
         options = msgspec.structs.replace(self._options, tail=PAGE)
         lines, said = await older([ask._replace(options=options) for ask in self._asks()], self._first)
-        if not self.is_mounted:
+        if not self.is_running:
             return
         added = self.view.prepend([line for _, line in lines])
         for place, line in reversed(lines[len(lines) - added :]):

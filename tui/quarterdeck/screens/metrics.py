@@ -126,7 +126,7 @@ class MetricsScreen(ChartMoment, VerbScreen):
             await asyncio.gather(
                 *(self._draw_one(place, row, now, step) for place, row in enumerate(self._wanted())),
             )
-        if self.is_mounted:
+        if self.is_running:
             where = self._expression or "configured series"
             right = [Cell(f" {self._found} ", "dim")] if self._found else []
             right += [Cell(f" {duration(self.window)} window ", "dim")]
@@ -179,7 +179,7 @@ class MetricsScreen(ChartMoment, VerbScreen):
         self._show(0, self._expression, "", series, now, step, None)
 
     def _fail(self, place: int, title: str, error: QuarterdeckError) -> None:
-        if self.is_mounted:
+        if self.is_running:
             chart = self.query_one(f"#chart-{place}", Chart)
             chart.display = True
             chart.set_empty(error.short)
@@ -190,7 +190,7 @@ class MetricsScreen(ChartMoment, VerbScreen):
         self, place: int, title: str, unit: str, series: Sequence[Series], now: float, step: float,
         limit: float | None,
     ) -> None:  # fmt: skip
-        if not self.is_mounted:
+        if not self.is_running:
             return
         chart = self.query_one(f"#chart-{place}", Chart)
         chart.display = True
@@ -278,7 +278,7 @@ class MetricsScreen(ChartMoment, VerbScreen):
             found = await self._boot.bounded(source.complete(text), 5, "completion", name)
         except QuarterdeckError:
             return
-        if self.is_mounted and self.query_one(PromptBar).is_open:
+        if self.is_running and self.query_one(PromptBar).is_open:
             self.query_one(PromptBar).offer(text, list(found))
 
     @on(PromptBar.Closed)

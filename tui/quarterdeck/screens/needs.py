@@ -79,7 +79,7 @@ class NeedsScreen(TableScreen, VerbScreen):
             self._leave()
 
     def _changed(self) -> None:
-        if self.is_mounted and self.app.is_running:
+        if self.is_running and self.app.is_running:
             self.filtered()
 
     async def _read(self) -> None:
@@ -184,7 +184,7 @@ class NeedsScreen(TableScreen, VerbScreen):
         for need in needs:
             await self.app.needing.mute(need, dict(TIMES)[words])
         self._settled()
-        if self.is_mounted and following:
+        if self.is_running and following:
             self.table.move_to_key(following)
 
     def _after(self, needs: list[Need]) -> str:
@@ -202,7 +202,7 @@ class NeedsScreen(TableScreen, VerbScreen):
         self.app.say(f"{', '.join(mute.text for mute in mutes[:3])}: told of again")
 
     def _settled(self) -> None:
-        if self.is_mounted:
+        if self.is_running:
             self.table.clear_marks()
             self.filtered()
         self.app.deck.show_top()

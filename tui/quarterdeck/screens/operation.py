@@ -124,7 +124,7 @@ class OperationScreen(VerbScreen):
             self._soon()
 
     def _take(self, event: Event) -> None:
-        if not self.is_mounted:
+        if not self.is_running:
             return
         if self.progress is not None:
             self.progress.feed(event)
@@ -141,7 +141,7 @@ class OperationScreen(VerbScreen):
 
     def _soon(self) -> None:
         """Show what is known, once for all that arrives together."""
-        if not self._shown and self.is_mounted:
+        if not self._shown and self.is_running:
             self._shown = True
             self.call_later(self._show)
 
@@ -165,7 +165,7 @@ class OperationScreen(VerbScreen):
 
     def _show(self) -> None:
         self._shown = False
-        if not self.is_mounted:
+        if not self.is_running:
             return
         found, progress, now = self._found, self.progress, self.app.now()
         self.show_foot()

@@ -55,7 +55,7 @@ class OperationsScreen(TableScreen):
             self._leave()
 
     def _changed(self, kinds: frozenset[str]) -> None:
-        if "operation" in kinds and self.is_mounted:
+        if "operation" in kinds and self.is_running:
             self.filtered()
 
     def _tick(self) -> None:

@@ -116,7 +116,7 @@ class TraceScreen(TableScreen):
         self.look()
 
     def _changed(self) -> None:
-        if self.is_mounted and self.app.is_running:
+        if self.is_running and self.app.is_running:
             self.app.work(self._follow(), "trace")
 
     async def _follow(self) -> None:
@@ -129,7 +129,7 @@ class TraceScreen(TableScreen):
         self._thread = walk(graph, *self._begin)
         self._gaps = {str(gap.hop): gap for gap in gaps(self._thread, graph, gather.asked(self._boot))}
         self._events = events(self._thread, self._past)
-        if self.is_mounted:
+        if self.is_running:
             self.filtered()
 
     def filtered(self) -> None:
@@ -155,7 +155,7 @@ class TraceScreen(TableScreen):
 
     def show_axis(self) -> None:
         """What happened along the thread, in as many lines as there is room for."""
-        if not self.is_mounted:
+        if not self.is_running:
             return
         height = self.app.size.height
         most = min(LANES, max(0, height - 19))

@@ -52,7 +52,7 @@ class WatchesScreen(TableScreen):
             self._leave()
 
     def _changed(self, _kinds: frozenset[str]) -> None:
-        if self.is_mounted:
+        if self.is_running:
             self.filtered()
 
     def filtered(self) -> None:

@@ -71,12 +71,12 @@ class WhereScreen(TableScreen):
             down = gather.unknown(self._boot)
             found = where(thread, graph, places, history=history, past=past, down=down)
             self._found = {here.environment: here for here in found}
-            if self.is_mounted:
+            if self.is_running:
                 self.filtered()
                 self.entitle(f"where is {self._called}", [Cell(f" {words}", "warn")])
 
         runs = under_way(thread)
-        if self.is_mounted:
+        if self.is_running:
             words = f"under way: {step(runs[0])}{f' +{len(runs) - 1}' if len(runs) > 1 else ''}" if runs else ""
             self.query_one(WayBar).show([Cell(words, "info")])
         pairs = compared(thread, graph, places)
